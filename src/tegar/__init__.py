@@ -1,0 +1,3 @@
+"""Tegar: a private IaaS cloud that stays up and speaks the CloudStack API."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The mechanism: commands, sagas, machines, the wire, the database.  Knows nothing of clouds."""

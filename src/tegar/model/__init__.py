@@ -1,0 +1,1 @@
+"""The vocabulary all levels agree on.  Pure: no I/O, no rows."""

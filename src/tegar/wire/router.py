@@ -1,0 +1,47 @@
+"""Virtual routers on a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tegar.kernel.wire import Ask
+from tegar.model.spec import RouterSpec
+
+
+@dataclass(frozen=True)
+class RouterUp:
+    """The router runs this version of its desired state."""
+
+    uuid: str
+    version: int
+
+
+@dataclass(frozen=True)
+class RouterGone:
+    """The router is not on the host any more."""
+
+
+@dataclass(frozen=True)
+class RouterReport:
+    """All routers on the host and the versions they run."""
+
+    routers: tuple[RouterUp, ...]
+
+
+@dataclass(frozen=True)
+class ApplyRouter(Ask[RouterUp]):
+    """Make the router as the whole spec says; the old or the new bundle runs, never half."""
+
+    spec: RouterSpec
+
+
+@dataclass(frozen=True)
+class RemoveRouter(Ask[RouterGone]):
+    """Take the router away; already gone is success."""
+
+    uuid: str
+
+
+@dataclass(frozen=True)
+class ListRouters(Ask[RouterReport]):
+    """Report what runs."""

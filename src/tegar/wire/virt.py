@@ -1,0 +1,147 @@
+"""Virtual machines on a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tegar.kernel.wire import Ask
+from tegar.model.spec import DiskSpec, DomainSpec
+
+
+class DomainState(StrEnum):
+    """What the hypervisor says of a domain.  A domain it does not list is gone."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    MIGRATING = "migrating"
+    SHUTDOWN = "shutting down"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class DomainUp:
+    """A domain runs."""
+
+    uuid: str
+    vnc_port: int
+
+
+@dataclass(frozen=True)
+class DomainGone:
+    """No domain of that uuid is on the host any more; ``was_running`` tells whether there was one."""
+
+    uuid: str
+    was_running: bool
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain the host has."""
+
+    uuid: str
+    name: str
+    state: DomainState
+
+
+@dataclass(frozen=True)
+class Domains:
+    """All of Tegar's domains on the host."""
+
+    domains: tuple[Domain, ...]
+
+
+@dataclass(frozen=True)
+class DomainStats:
+    """Counters since the domain's start.  ``cpu_ns`` is CPU time used, in nanoseconds, over all CPUs."""
+
+    uuid: str
+    cpu_ns: int
+    memory_bytes: int
+    disk_read_bytes: int
+    disk_write_bytes: int
+    disk_read_ops: int
+    disk_write_ops: int
+    net_read_bytes: int
+    net_write_bytes: int
+
+
+@dataclass(frozen=True)
+class AllStats:
+    """Statistics of all running domains, taken at ``at_s`` on the host's monotonic clock."""
+
+    at_s: float
+    domains: tuple[DomainStats, ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """It is so now."""
+
+
+@dataclass(frozen=True)
+class StartDomain(Ask[DomainUp]):
+    """Run the domain, or report the one already running."""
+
+    spec: DomainSpec
+
+
+@dataclass(frozen=True)
+class StopDomain(Ask[DomainGone]):
+    """Ask the guest to shut down, wait up to ``grace_s`` seconds, then destroy it.  0 destroys at once."""
+
+    uuid: str
+    grace_s: float
+
+
+@dataclass(frozen=True)
+class FindDomain(Ask[Domains]):
+    """Report the domain of that uuid: one entry, or none."""
+
+    uuid: str
+
+
+@dataclass(frozen=True)
+class ListDomains(Ask[Domains]):
+    """Report all domains."""
+
+
+@dataclass(frozen=True)
+class GetStats(Ask[AllStats]):
+    """Report the statistics of all running domains."""
+
+
+@dataclass(frozen=True)
+class PrepareMigration(Ask[Done]):
+    """Ready the destination: pools reachable, segments of the NICs built.  Nothing runs yet."""
+
+    spec: DomainSpec
+
+
+@dataclass(frozen=True)
+class MigrateDomain(Ask[Done]):
+    """Move the running domain to another host, live; asked of the source.
+
+    ``to`` is the destination's migration address (a host name or IP on the management network).
+    Repeating: joins a migration under way; a domain that is gone here is answered with
+    Done, for the caller looks at the destination next.
+    """
+
+    uuid: str
+    to: str
+
+
+@dataclass(frozen=True)
+class AttachDisk(Ask[Done]):
+    """Plug a disk into a running domain; already plugged is success."""
+
+    uuid: str
+    disk: DiskSpec
+
+
+@dataclass(frozen=True)
+class DetachDisk(Ask[Done]):
+    """Unplug a disk from a running domain and wait until the guest let go; already gone is success."""
+
+    uuid: str
+    disk: DiskSpec
