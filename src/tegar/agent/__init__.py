@@ -1,1 +1,1 @@
-""""""
+"""The host side: answers questions about one machine.  No SQL here, ever."""

@@ -1,1 +1,1 @@
-""""""
+"""One module per wire module; ``table`` holds them all."""

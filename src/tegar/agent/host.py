@@ -1,0 +1,167 @@
+"""What the agent needs from the machine it runs on.
+
+The handlers work on these ports; ``agent.real`` fills them with libvirt, qemu-img, namespaces
+and mounts, the simulator with a simulated machine.  Both pass the same conformance tests.
+Every call is safe to repeat, and removing what is gone is a success.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tegar.agent.fences import Fences, Locks
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, RouterSpec, StoreSpec
+from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
+from tegar.wire.host import HostFacts, HostLoad
+from tegar.wire.image import ImageFacts, StoreFacts
+from tegar.wire.router import RouterUp
+from tegar.wire.virt import AllStats, Domain
+
+
+class Hypervisor(Protocol):
+    """Domains."""
+
+    def find(self, uuid: str) -> Domain | None:
+        """Return the domain, or None when there is none."""
+        ...
+
+    def vnc_port(self, uuid: str) -> int:
+        """Return the port of the domain's display, 0 when it has none."""
+        ...
+
+    def all(self) -> tuple[Domain, ...]:
+        """Return all of Tegar's domains."""
+        ...
+
+    def create(self, spec: DomainSpec) -> int:
+        """Start a transient domain; return the port of its display.
+
+        Raises:
+            AgentRefused: the hypervisor would not, with its words.
+        """
+        ...
+
+    def shutdown(self, uuid: str, grace_s: float) -> bool:
+        """Ask the guest to power off; return whether it was gone within *grace_s* seconds."""
+        ...
+
+    def destroy(self, uuid: str) -> None:
+        """End the domain at once."""
+        ...
+
+    def migrate(self, uuid: str, to: str) -> None:
+        """Move the domain live; returns when it runs there and is gone here."""
+        ...
+
+    def attach(self, uuid: str, disk: DiskSpec) -> None:
+        """Plug a disk in."""
+        ...
+
+    def detach(self, uuid: str, disk: DiskSpec) -> None:
+        """Unplug a disk; returns when the guest let go."""
+        ...
+
+    def stats(self) -> AllStats:
+        """Return the counters of all running domains."""
+        ...
+
+
+class Disks(Protocol):
+    """Primary storage."""
+
+    def open(self, pool: PoolSpec) -> PoolFacts:
+        """Reach the pool and report its size; raises Unavailable when it cannot be reached."""
+        ...
+
+    def create(self, pool: PoolSpec, volume_uuid: str, size_bytes: int, base_uuid: str) -> DiskFacts:
+        """Make a disk, or report the one that exists."""
+        ...
+
+    def delete(self, pool: PoolSpec, volume_uuid: str) -> None:
+        """Remove a disk."""
+        ...
+
+    def seed(self, pool: PoolSpec, template_uuid: str, store: StoreSpec) -> SeedFacts:
+        """Copy a template to the pool once; raises NotYet while the copy runs."""
+        ...
+
+    def delete_seed(self, pool: PoolSpec, template_uuid: str) -> None:
+        """Remove a cached template."""
+        ...
+
+
+class Images(Protocol):
+    """Secondary storage."""
+
+    def open(self, store: StoreSpec) -> StoreFacts:
+        """Reach the store and report its size."""
+        ...
+
+    def fetch(
+        self, store: StoreSpec, template_uuid: str, *, url: str, format: str, checksum: str, max_bytes: int
+    ) -> ImageFacts:
+        """Fetch, check and keep an image; raises NotYet while it runs, AgentRefused when it is no good."""
+        ...
+
+    def delete(self, store: StoreSpec, template_uuid: str) -> None:
+        """Remove an image."""
+        ...
+
+
+class Segments(Protocol):
+    """L2 segments."""
+
+    def ensure(self, network: NetworkSpec) -> str:
+        """Build the segment and return the name of the bridge that NICs are plugged into.
+
+        Raises:
+            AgentRefused: the bridge of the label is missing, or VLANs do not work here.
+        """
+        ...
+
+
+class Routers(Protocol):
+    """Virtual routers."""
+
+    def apply(self, spec: RouterSpec) -> int:
+        """Make the router as the spec says; return the version that runs (a newer one stays)."""
+        ...
+
+    def remove(self, uuid: str) -> None:
+        """Take the router away."""
+        ...
+
+    def all(self) -> tuple[RouterUp, ...]:
+        """Return what runs."""
+        ...
+
+
+class Box(Protocol):
+    """The machine as a whole."""
+
+    def facts(self) -> HostFacts:
+        """Return what the host is."""
+        ...
+
+    def load(self) -> HostLoad:
+        """Return how busy it is."""
+        ...
+
+    def report_to(self, host_uuid: str, urls: tuple[str, ...], secret: str) -> None:
+        """Remember where to post what happens by itself; survives a restart of the agent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine, as the handlers see it."""
+
+    box: Box
+    virt: Hypervisor
+    disks: Disks
+    images: Images
+    net: Segments
+    routers: Routers
+    fences: Fences
+    locks: Locks
