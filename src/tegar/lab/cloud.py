@@ -1,0 +1,271 @@
+"""The lab as a whole: up, down, and its hosts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tegar.lab import hypervisor, machine, wiring
+from tegar.lab.command import run as run_command
+from tegar.lab.errors import LabError
+from tegar.lab.machine import REQUIRED_PACKAGES, available, missing_packages
+from tegar.lab.node import Node, Service, cut_power, powered_names, wait_for
+from tegar.lab.storage import LabStorage
+from tegar.lab.topology import GUEST, MGMT, PRIMARY_PATH, PUBLIC, SECONDARY_PATH, STORAGE, Topology
+
+__all__ = ["REQUIRED_PACKAGES", "Lab", "LabHost", "attach", "available", "down", "missing_packages", "up"]
+
+Say = Callable[[str], None]
+GUEST_BRIDGE = "cloudbr1"
+PUBLIC_BRIDGE = "cloudbr0"
+LIBVIRT_PATIENCE_S = 90
+_RECORD = "lab.json"
+_OWNED = ("hosts", "shared")
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """One host: namespaces with libvirt, and a plug that can be pulled.
+
+    Attributes:
+        topology: the lab it is part of.
+        number: which host it is, counted from 1.
+    """
+
+    topology: Topology
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Its host name: h1, h2, …"""
+        return f"h{self.number}"
+
+    @property
+    def mgmt_ip(self) -> str:
+        """Where its agent and its libvirt listen."""
+        return self.topology.host_mgmt_ip(self.number)
+
+    @property
+    def storage_ip(self) -> str:
+        """Its address on the storage network."""
+        return self.topology.host_storage_ip(self.number)
+
+    @property
+    def guest_bridge(self) -> str:
+        """The bridge, in the host, that guests' cards are plugged into."""
+        return GUEST_BRIDGE
+
+    @property
+    def public_bridge(self) -> str:
+        """The bridge, in the host, that routers' public cards are plugged into."""
+        return PUBLIC_BRIDGE
+
+    @property
+    def uuid(self) -> str:
+        """Its identity to libvirt."""
+        return self.topology.host_uuid(self.number)
+
+    @property
+    def var_dir(self) -> Path:
+        """The directory on the machine that the host sees as /var/lib/tegar; outlives power cuts."""
+        return self.node.home / "var"
+
+    @property
+    def log_dir(self) -> Path:
+        """The directory on the machine with one log a service."""
+        return self.node.home / "log"
+
+    @property
+    def init_pid(self) -> int | None:
+        """Its first process as the machine numbers it, or None without power."""
+        return self.node.init_pid()
+
+    @property
+    def node(self) -> Node:
+        """Its namespaces."""
+        topology, home = self.topology, self.topology.node_dir(self.name)
+        private = tuple((home / inner, target) for inner, target in hypervisor.PRIVATE_DIRS)
+        shared = (
+            (topology.primary_dir, str(PRIMARY_PATH)),
+            (topology.secondary_dir, str(SECONDARY_PATH)),
+            (topology.state_dir / "shared" / "hosts", "/etc/hosts"),
+        )
+        plugs = (
+            wiring.Plug(MGMT, "mgmt0", f"{self.mgmt_ip}/{topology.cidr(MGMT).prefixlen}"),
+            wiring.Plug(STORAGE, "storage0", f"{self.storage_ip}/{topology.cidr(STORAGE).prefixlen}"),
+            wiring.Plug(PUBLIC, "public0", bridge=PUBLIC_BRIDGE),
+            wiring.Plug(GUEST, "guest0", bridge=GUEST_BRIDGE),
+        )
+        return Node(topology, self.name, (*private, *shared), plugs, kvm=machine.kvm_works())
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """Return the words that run a command inside the host.
+
+        Raises:
+            LabError: the host has no power.
+        """
+        return self.node.enter(argv)
+
+    def run(self, argv: Sequence[str], timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command inside the host and return its result, whatever it is.
+
+        Raises:
+            LabError: the host has no power, or the command did not end in time.
+        """
+        return run_command(self.enter(argv), timeout_s=timeout_s)
+
+    def start_service(self, name: str, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Run a program, again when it dies, and after each boot, until it is stopped.
+
+        The same program again changes nothing; other words or environment restart it.  What it
+        says goes to ``log_dir/<name>.log``.
+        """
+        self.node.start_service(Service(name, tuple(argv), dict(env or {})))
+
+    def stop_service(self, name: str) -> None:
+        """End a service and forget it; one that is not there is no error."""
+        self.node.stop_service(name)
+
+    def service_pid(self, name: str) -> int | None:
+        """Return a service's process as the machine numbers it, or None when it does not run."""
+        return self.node.service_pid(name)
+
+    def power_off(self) -> None:
+        """Pull the plug: everything in the host ends at once, with no clean-up."""
+        self.node.power_off()
+
+    def power_on(self) -> None:
+        """Boot the host, with the same disks and services, and return when libvirt answers.
+
+        Raises:
+            LabError: it does not within a minute and a half; ``log_dir`` says more.
+        """
+        home = self.node.home
+        (home / "etc-libvirt").mkdir(parents=True, exist_ok=True)
+        for name, text in hypervisor.settings(mgmt_ip=self.mgmt_ip, host_uuid=self.uuid).items():
+            (home / "etc-libvirt" / name).write_text(text)
+        self.node.power_on()
+        for name, argv in hypervisor.SERVICES:
+            self.start_service(name, argv)
+        wait_for(self.node, ["virsh", "-c", "qemu:///system", "uri"], "libvirt", LIBVIRT_PATIENCE_S)
+
+    def powered(self) -> bool:
+        """Return whether the host has power."""
+        return self.init_pid is not None
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that is up."""
+
+    topology: Topology
+    hosts: Mapping[str, LabHost]
+    storage: LabStorage | None
+
+
+def up(topology: Topology, say: Say) -> Lab:
+    """Build the lab, or complete it: what is already up stays, hosts it had before too.
+
+    Args:
+        topology: what it should be.
+        say: told, line by line, what happens.
+
+    Returns:
+        The lab; its topology holds the addresses it got.
+
+    Raises:
+        LabError: this machine cannot, or something did not come up.
+    """
+    if reason := available():
+        raise LabError(reason)
+    if topology.nfs and (missing := missing_packages(nfs=True)):
+        raise LabError("packages are missing: " + " ".join(missing))
+    topology = _settle(topology)
+    _record(topology)
+    say(f"lab {topology.prefix}: management {topology.mgmt_cidr}, guests {topology.guest_cidr}")
+    if not machine.kvm_works():
+        say("KVM does not work here: guests are emulated, which is slower but the same otherwise")
+    wiring.lay_switches(topology)
+    lab = _lab(topology)
+    starts: list[tuple[str, Callable[[], None]]] = [(h.name, h.power_on) for h in lab.hosts.values()]
+    if lab.storage is not None:
+        starts.append(("storage", lab.storage.power_on))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for name, start in [(name, pool.submit(start)) for name, start in starts]:
+            start.result()
+            say(f"{name} is up")
+    return lab
+
+
+def attach(state_dir: Path) -> Lab | None:
+    """Return the lab that was built in a state directory, or None; starts nothing."""
+    topology = _recorded(state_dir)
+    return None if topology is None else _lab(topology)
+
+
+def down(state_dir: Path, say: Say) -> None:
+    """Remove every trace of a lab: processes, namespaces, cables, and all its hosts' data.
+
+    Works from what can be seen on the machine, so also after a crash and without a record, and
+    does nothing where there is nothing.  Other files in the state directory stay.
+    """
+    topology = _recorded(state_dir) or Topology(state_dir, hosts=1)
+    names = sorted(powered_names(topology))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for name, cut in [(name, pool.submit(cut_power, topology, name)) for name in names]:
+            cut.result()
+            say(f"{name} is down")
+    wiring.tear_out(topology)
+    below = str(state_dir.absolute()) + "/"
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for name in _OWNED:
+        path = state_dir / name
+        if any((point + "/").startswith(f"{below}{name}/") for point in mounted):
+            raise LabError(f"something is mounted below {path}; it is left alone")
+        if path.exists():
+            shutil.rmtree(path)
+    (state_dir / _RECORD).unlink(missing_ok=True)
+    if state_dir.is_dir() and not any(state_dir.iterdir()):
+        state_dir.rmdir()
+
+
+def _settle(topology: Topology) -> Topology:
+    """Return the topology with its addresses chosen, and with the hosts it had before."""
+    before = _recorded(topology.state_dir)
+    if before is not None:
+        hosts, nfs = max(before.hosts, topology.hosts), before.nfs or topology.nfs
+        return replace(before, hosts=hosts, nfs=nfs)
+    if topology.slot >= 0:
+        return topology
+    used = machine.networks_in_use(lambda device: device.startswith(topology.prefix))
+    return replace(topology, slot=machine.free_slot(topology, used))
+
+
+def _lab(topology: Topology) -> Lab:
+    hosts = {f"h{i}": LabHost(topology, i) for i in range(1, topology.hosts + 1)}
+    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None)
+
+
+def _record(topology: Topology) -> None:
+    shared = topology.state_dir / "shared"
+    for path in (shared, topology.primary_dir, topology.secondary_dir):
+        path.mkdir(parents=True, exist_ok=True)
+    names = {topology.host_mgmt_ip(i): name for i, name in enumerate(topology.host_names, start=1)}
+    names |= {topology.mgmt_gateway: "management", topology.storage_server_ip: "storage"}
+    lines = ["127.0.0.1 localhost", "::1 localhost", *(f"{ip} {name}" for ip, name in names.items())]
+    (shared / "hosts").write_text("\n".join(lines) + "\n")
+    facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot}
+    (topology.state_dir / _RECORD).write_text(json.dumps(facts) + "\n")
+
+
+def _recorded(state_dir: Path) -> Topology | None:
+    try:
+        facts = json.loads((state_dir / _RECORD).read_text())
+    except FileNotFoundError:
+        return None
+    return Topology(state_dir, hosts=facts["hosts"], nfs=facts["nfs"], slot=facts["slot"])

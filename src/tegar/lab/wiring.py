@@ -1,0 +1,134 @@
+"""The lab's cables: switches in a namespace of their own, and a veth pair for each plug.
+
+The namespace ``<prefix>-sw`` holds one bridge a network.  A host's end of a cable is made inside
+the host's namespace, so nothing of a host is ever seen on the machine itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tegar.lab.command import must, run
+from tegar.lab.topology import GUEST, MGMT, NETWORKS, PUBLIC, Topology
+
+
+@dataclass(frozen=True)
+class Plug:
+    """One cable into a node.
+
+    Attributes:
+        network: the network at the far end.
+        interface: its name in the node.
+        address: address and prefix length, or None.
+        bridge: the bridge in the node it is a port of, or None.
+    """
+
+    network: str
+    interface: str
+    address: str | None = None
+    bridge: str | None = None
+
+
+def _batch(into: Sequence[str], lines: Sequence[str]) -> None:
+    must([*into, "ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
+
+
+def _new_bridge(name: str) -> list[str]:
+    """Return what makes a bridge that forwards at once and has no address, not even of IPv6."""
+    return [
+        f"link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+        f"link set {name} addrgenmode none",
+        f"link set {name} up",
+    ]
+
+
+def _in_switch(topology: Topology) -> list[str]:
+    return ["nsenter", f"--net=/run/netns/{topology.switch}"]
+
+
+def _offload_off(into: Sequence[str], interface: str) -> None:
+    """Make the interface fill in checksums: a DHCP client that reads raw frames checks them."""
+    run([*into, "ethtool", "-K", interface, "tx", "off", "rx", "off"])
+
+
+def lay_switches(topology: Topology) -> None:
+    """Make the switches and the machine's own cables to them; what is there stays."""
+    if topology.switch not in _netns_names():
+        must(["ip", "netns", "add", topology.switch])
+    here = _in_switch(topology)
+    have = _links(here)
+    for network in NETWORKS:
+        if network not in have:
+            _batch(here, _new_bridge(network))
+    _batch(here, ["link set lo up"])
+    for network in (MGMT, GUEST, PUBLIC):
+        _lay_uplink(topology, network)
+
+
+def _lay_uplink(topology: Topology, network: str) -> None:
+    name, far = topology.uplink(network), f"up-{network}"
+    if name not in _links([]):
+        _batch([], [f"link add {name} type veth peer name {far} netns {topology.switch}"])
+    _batch(_in_switch(topology), [f"link set {far} master {network} up"])
+    length = topology.cidr(network).prefixlen
+    _batch([], [f"addr replace {topology.gateway(network)}/{length} dev {name}", f"link set {name} up"])
+    _offload_off([], name)
+
+
+def plug_in(topology: Topology, node: str, init_pid: int, plugs: Sequence[Plug]) -> None:
+    """Give a node all its cables; what it has stays.
+
+    Args:
+        topology: the lab.
+        node: the node's name.
+        init_pid: its first process.
+        plugs: all the cables it should have.
+    """
+    inside = ["nsenter", "--target", str(init_pid), "--net"]
+    switch = _in_switch(topology)
+    have = _links(inside)
+    _batch(inside, ["link set lo up"])
+    for plug in plugs:
+        if plug.bridge and plug.bridge not in have:
+            _batch(inside, _new_bridge(plug.bridge))
+        if plug.interface in have:
+            continue
+        far = f"{node}-{plug.network}"
+        if far in _links(switch):  # left from before a power cut
+            run([*switch, "ip", "link", "del", far])
+        _batch(switch, [f"link add {far} type veth peer name {plug.interface} netns {init_pid}",
+                        f"link set {far} master {plug.network} up"])  # fmt: skip
+        master = [f"link set {plug.interface} master {plug.bridge}"] if plug.bridge else []
+        address = [f"addr add {plug.address} dev {plug.interface}"] if plug.address else []
+        _batch(inside, [f"link set {plug.interface} addrgenmode none", *master, *address,
+                        f"link set {plug.interface} up"])  # fmt: skip
+        _offload_off(inside, plug.interface)
+        _offload_off(switch, far)
+
+
+def unplug(topology: Topology, node: str, plugs: Sequence[Plug]) -> None:
+    """Take a node's cables out of the switches; those already gone are no error."""
+    switch = _in_switch(topology)
+    have = _links(switch)
+    for plug in plugs:
+        if f"{node}-{plug.network}" in have:
+            run([*switch, "ip", "link", "del", f"{node}-{plug.network}"])
+
+
+def tear_out(topology: Topology) -> None:
+    """Remove the switches and every cable; what is gone is no error."""
+    for network in (MGMT, GUEST, PUBLIC):
+        if topology.uplink(network) in _links([]):
+            run(["ip", "link", "del", topology.uplink(network)])
+    if topology.switch in _netns_names():
+        must(["ip", "netns", "del", topology.switch])
+
+
+def _netns_names() -> set[str]:
+    return {line.split()[0] for line in run(["ip", "netns", "list"]).stdout.splitlines() if line.strip()}
+
+
+def _links(into: Sequence[str]) -> set[str]:
+    lines = run([*into, "ip", "-o", "link", "show"]).stdout.splitlines()
+    return {line.split(":")[1].strip().split("@")[0] for line in lines}
