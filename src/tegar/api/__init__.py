@@ -1,1 +1,1 @@
-""""""
+"""The outside: the CloudStack query protocol over HTTP."""

@@ -64,7 +64,9 @@ class Handlers(Generic[H]):
     def handles(self, function: Callable[[H, Any], Any]) -> Callable[[H, Any], Any]:
         """Register a function by the type of its second argument."""
         hints = get_type_hints(function)
-        kind = next(t for n, t in hints.items() if n != "return" and isinstance(t, type) and issubclass(t, Ask))
+        kind = next(
+            t for n, t in hints.items() if n != "return" and isinstance(t, type) and issubclass(t, Ask)
+        )
         self._table[kind.__name__] = (kind, function)
         return function
 
@@ -86,10 +88,12 @@ class Handlers(Generic[H]):
             Refused: the body does not have the question's shape.
         """
         if name not in self._table:
-            raise AgentRefused("The agent", name, "it does not know this question; is it older than the server?")
+            raise AgentRefused(
+                "The agent", name, "it does not know this question; is it older than the server?"
+            )
         kind, function = self._table[name]
         try:
-            ask = codec.decode(kind, body)
+            ask: Any = codec.decode(kind, body)
         except ValueError as e:
             raise Refused(f"{name} is malformed: {e}") from e
         return codec.encode(function(host, ask))
@@ -115,3 +119,11 @@ def read_fence(text: str | None) -> Fence | None:
     if not number.isdigit():
         raise Refused("a fence is written saga;number")
     return Fence(saga, int(number))
+
+
+class Links(Protocol):
+    """Ways to hosts, by address."""
+
+    def to(self, url: str, fence: Fence | None = None) -> Link:
+        """Return a link to the agent at *url*; what is asked over it carries the fence."""
+        ...

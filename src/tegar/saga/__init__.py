@@ -1,1 +1,1 @@
-""""""
+"""Workflows, one file each; the step table is the last thing in the file."""

@@ -1,1 +1,1 @@
-""""""
+"""Commands, one module per noun; ``registry`` lists them all."""

@@ -1,0 +1,182 @@
+"""Threads around the saga engine: claim, run many at once, take over from dead processes.
+
+Hundreds of sagas may wait on hosts: each has a thread of the pool while a host works, and none
+while it waits for a retry.  The API's threads are others.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import uuid as uuids
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tegar.kernel import log
+from tegar.kernel.clock import Clock
+from tegar.kernel.db import Db
+from tegar.kernel.errors import TegarError
+from tegar.kernel.lease import BEAT_S, Lease, Leases
+from tegar.kernel.saga import Engine, Probe, Saga, SagaRow, State, poke_with
+
+E = TypeVar("E")
+
+PREFIX = "server:"
+
+
+class Runner(Generic[E]):
+    """Runs the sagas of one process."""
+
+    def __init__(
+        self,
+        db: Db,
+        env: E,
+        sagas: dict[str, Saga[E, Any]],
+        clock: Clock,
+        *,
+        threads: int = 256,
+        name: str = "",
+        on_stuck: Callable[[Session, SagaRow], None] | None = None,
+        probe: Probe | None = None,
+    ) -> None:
+        self._db, self._clock, self._what = db, clock, name
+
+        def make(owner: str) -> Engine[E]:
+            return Engine(db, env, sagas, owner, clock, on_stuck=on_stuck, probe=probe)
+
+        self._make = make
+        self._leases = Leases(db, clock)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="saga")
+        self._lock = threading.Condition()
+        self._later: list[tuple[float, int]] = []
+        self._unclaimed: set[int] = set()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True)
+            for target in (self._beat_on, self._watch, self._wake)
+        ]
+        self._log = log.get("runner")
+        self.engine: Engine[E] = self._register()
+
+    @property
+    def server_uuid(self) -> str:
+        """The name of this process among the servers; a new one after it was taken for dead."""
+        return self.engine.owner
+
+    def start(self) -> None:
+        """Begin to run sagas."""
+        for thread in self._threads:
+            thread.start()
+        poke_with(self.poke)
+
+    def stop(self) -> None:
+        """Stop claiming and let the others have what is ours at once."""
+        poke_with(None)
+        self._stop.set()
+        with self._lock:
+            self._lock.notify_all()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._leases.give_up(PREFIX + self.engine.owner, self.engine.owner, self._fence)
+
+    def poke(self, saga_id: int) -> None:
+        """Run a saga that was just submitted here."""
+        if not self._stop.is_set():
+            self._pool.submit(self._claim_and_run, saga_id)
+
+    def _register(self) -> Engine[E]:
+        owner = str(uuids.uuid4())
+        fence = self._leases.take(PREFIX + owner, owner, self._what)
+        assert fence is not None, "a fresh uuid is free"
+        self._fence = fence
+        return self._make(owner)
+
+    def _beat_on(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            try:
+                if not self._leases.beat(PREFIX + self.engine.owner, self.engine.owner, self._fence):
+                    self._log.error("taken for dead; starting over under a new name", was=self.engine.owner)
+                    self.engine = self._register()
+            except TegarError as e:  # the database is away: go on trying
+                self._log.warning("no beat", error=str(e))
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            try:
+                self._look()
+            except TegarError as e:
+                self._log.warning("cannot look for work", error=str(e))
+            except Exception as e:
+                self._log.error("looking for work failed", error=repr(e), exc_info=True)
+
+    def _look(self) -> None:
+        """Find what nobody runs: pending since the last look, or owned by the dead."""
+        for sight in self._leases.look(PREFIX):
+            if sight.holder != PREFIX + self.engine.owner:
+                self._inherit(sight.holder.removeprefix(PREFIX))
+                self._leases.bury(sight.holder, sight)
+        for owner in self._db.read(_without_lease):
+            self._inherit(owner)
+        pending = set(
+            self._db.read(
+                lambda s: s.scalars(
+                    select(SagaRow.id).where(SagaRow.state == State.PENDING).order_by(SagaRow.id).limit(200)
+                ).all()
+            )
+        )
+        for saga_id in sorted(pending & self._unclaimed):
+            self.poke(saga_id)
+        self._unclaimed = pending
+
+    def _inherit(self, owner: str) -> None:
+        ids = self._db.read(lambda s: s.scalars(select(SagaRow.id).where(SagaRow.owner == owner)).all())
+        engine = self.engine
+        for saga_id in ids:
+            if engine.claim(saga_id, dead_owner=owner):
+                self._pool.submit(self._run, saga_id)
+
+    def _claim_and_run(self, saga_id: int) -> None:
+        if not self._stop.is_set() and self._safely(lambda: self.engine.claim(saga_id)):
+            self._run(saga_id)
+
+    def retry_stuck(self, saga_id: int) -> None:
+        """Try the undos of a stuck saga once more."""
+        if self._safely(lambda: self.engine.reopen(saga_id)):
+            self._pool.submit(self._run, saga_id)
+
+    def _run(self, saga_id: int) -> None:
+        if self._stop.is_set():
+            return
+        engine = self.engine
+        pause_s = self._safely(lambda: engine.drive(saga_id), otherwise=1.0)
+        if pause_s is not None:
+            with self._lock:
+                heapq.heappush(self._later, (self._clock.mono_s() + pause_s, saga_id))
+                self._lock.notify()
+
+    def _safely(self, work: Callable[[], Any], otherwise: Any = None) -> Any:
+        """Do *work*; when the database is away, log it: the saga stays ours and is tried again."""
+        try:
+            return work()
+        except TegarError as e:
+            self._log.warning("saga interrupted", error=str(e))
+        except Exception as e:
+            self._log.error("saga interrupted", error=repr(e), exc_info=True)
+        return otherwise
+
+    def _wake(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                now_s = self._clock.mono_s()
+                while self._later and self._later[0][0] <= now_s:
+                    self._pool.submit(self._run, heapq.heappop(self._later)[1])
+                self._lock.wait(self._later[0][0] - now_s if self._later else 1.0)
+
+
+def _without_lease(s: Session) -> list[str]:
+    """Return the owners of open sagas that have no lease: they woke up after they were buried."""
+    owners = select(SagaRow.owner).where(SagaRow.owner.is_not(None)).distinct()
+    return [o for o in s.scalars(owners) if o and s.get(Lease, PREFIX + o) is None]

@@ -1,0 +1,44 @@
+"""Every setting of the cloud."""
+
+from __future__ import annotations
+
+from tegar.kernel.settings import Setting, index
+from tegar.model.units import GIB
+
+CPU_OVERCOMMIT = Setting(
+    "cpu.overprovisioning.factor", 1.0, "CPU promised for each MHz there is", scope="cluster"
+)
+MEMORY_OVERCOMMIT = Setting(
+    "mem.overprovisioning.factor", 1.0, "memory promised for each byte there is", scope="cluster"
+)
+STORAGE_OVERCOMMIT = Setting(
+    "storage.overprovisioning.factor", 2.0, "disk promised for each byte there is", "Storage", "zone"
+)
+HOST_MEMORY_RESERVED_BYTES = Setting("host.reserved.mem.bytes", GIB // 2, "memory of a host that no VM gets")
+EXPUNGE_DELAY_S = Setting("expunge.delay", 86400, "seconds a destroyed VM can still be recovered")
+MAX_TEMPLATE_BYTES = Setting(
+    "max.template.iso.size.bytes", 50 * GIB, "largest image that is fetched", "Storage"
+)
+STOP_GRACE_S = Setting("vm.shutdown.grace", 30, "seconds a guest gets to shut down before it is destroyed")
+SESSION_TIMEOUT_S = Setting("session.timeout", 1800, "seconds of silence after which a login ends")
+CUSTOM_ROOT_DISK_MAX_GB = Setting(
+    "custom.diskoffering.size.max", 1024, "largest disk of a custom offering, in GB"
+)
+HOST_SILENT_S = Setting(
+    "host.silent.timeout", 15, "seconds without an answer after which a host counts as disconnected"
+)
+
+SETTINGS = index(
+    [
+        CPU_OVERCOMMIT,
+        MEMORY_OVERCOMMIT,
+        STORAGE_OVERCOMMIT,
+        HOST_MEMORY_RESERVED_BYTES,
+        EXPUNGE_DELAY_S,
+        MAX_TEMPLATE_BYTES,
+        STOP_GRACE_S,
+        SESSION_TIMEOUT_S,
+        CUSTOM_ROOT_DISK_MAX_GB,
+        HOST_SILENT_S,
+    ]
+)

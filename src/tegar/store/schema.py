@@ -1,0 +1,28 @@
+"""Every table, for migrations."""
+
+from tegar.kernel.db import Base
+from tegar.kernel.lease import Lease
+from tegar.kernel.saga import SagaLog, SagaRow
+from tegar.kernel.settings import SettingRow
+from tegar.store import accounts, events, hosts, images, keys, networks, offerings, pools, vms, volumes, zones
+
+METADATA = Base.metadata
+
+__all__ = [
+    "METADATA",
+    "Lease",
+    "SagaLog",
+    "SagaRow",
+    "SettingRow",
+    "accounts",
+    "events",
+    "hosts",
+    "images",
+    "keys",
+    "networks",
+    "offerings",
+    "pools",
+    "vms",
+    "volumes",
+    "zones",
+]
