@@ -1,0 +1,284 @@
+"""Domains by libvirt: the Hypervisor port.  Transient domains only, so that a host that boots runs nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import libvirt
+import structlog
+
+from tegar.agent import xml
+from tegar.agent.libvirt.connection import Connection
+from tegar.agent.libvirt.lives import Lives
+from tegar.agent.places import DiskSource
+from tegar.agent.report import Stopped
+from tegar.agent.xml import Options
+from tegar.kernel.errors import AgentRefused, Unavailable
+from tegar.model.spec import DiskSpec, DomainSpec
+from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats
+
+log = structlog.get_logger(__name__)
+PRESS_AGAIN_S = 15.0  # a guest that was still booting did not see the power button
+DETACH_DEADLINE_S = 40.0
+MIGRATE_DEADLINE_S = 1800.0
+_GONE = (libvirt.VIR_ERR_NO_DOMAIN,)
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: DomainState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: DomainState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: DomainState.PAUSED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: DomainState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: DomainState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_SHUTOFF: DomainState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_CRASHED: DomainState.CRASHED,
+}
+_MIGRATION = (
+    libvirt.VIR_MIGRATE_LIVE
+    | libvirt.VIR_MIGRATE_PEER2PEER
+    | libvirt.VIR_MIGRATE_AUTO_CONVERGE
+    | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+    | libvirt.VIR_MIGRATE_UNSAFE  # libvirt cannot know that the operator's directory is shared; the pool's kind says so
+)
+_STATS = (
+    libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+
+
+class Libvirt:
+    """The Hypervisor port."""
+
+    def __init__(
+        self,
+        *,
+        options: Options,
+        source: Callable[[DiskSpec], DiskSource],
+        on_stopped: Callable[[Stopped], None],
+        uri: str = "qemu:///system",
+        migration_uri: str = "qemu+tcp://{to}/system",
+    ) -> None:
+        self._options = options
+        self._source = source
+        self._migration_uri = migration_uri
+        self._lives = Lives(on_stopped)
+        self._link = Connection(uri, self._lives.lifecycle, self._lives.removed)
+
+    def version(self) -> str:
+        """Return the version of QEMU."""
+        number = int(self._link.call("version", lambda conn: conn.getVersion()))
+        return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+    def find(self, uuid: str) -> Domain | None:
+        """Return the domain."""
+        found: Domain | None = self._with(uuid, _domain)
+        return found
+
+    def vnc_port(self, uuid: str) -> int:
+        """Return the port of the domain's display."""
+        return self._with(uuid, _vnc_port) or 0
+
+    def all(self) -> tuple[Domain, ...]:
+        """Return all of Tegar's domains; the metadata of each says whether it is one."""
+
+        def look(conn: Any) -> tuple[Domain, ...]:
+            found = []
+            for handle in conn.listAllDomains(0):
+                domain = (
+                    _present(_domain, handle) if self._lives.is_ours(handle.UUIDString(), handle) else None
+                )
+                if domain:
+                    found.append(domain)
+            return tuple(found)
+
+        return self._link.call("ListDomains", look)
+
+    def create(self, spec: DomainSpec) -> int:
+        """Start a transient domain."""
+        sources = {disk.volume_uuid: self._source(disk) for disk in spec.disks}
+        try:
+            return self._create(spec, xml.domain_xml(spec, sources, self._options))
+        except AgentRefused as e:
+            if not self._options.shares or "CPU tuning is not available" not in e.why:
+                raise
+            log.warning("no CPU weights: libvirtd runs guests outside of control groups")
+            self._options = replace(self._options, shares=False)
+            return self._create(spec, xml.domain_xml(spec, sources, self._options))
+
+    def _create(self, spec: DomainSpec, text: str) -> int:
+        def start(conn: Any) -> int:
+            try:
+                return _vnc_port(conn.createXML(text, 0))
+            except libvirt.libvirtError:
+                port: int | None = _present(lambda _: _vnc_port(conn.lookupByUUIDString(spec.uuid)), conn)
+                if port is None:
+                    raise
+                return port  # an earlier try's answer was lost
+
+        with self._lives.expected(spec.uuid):
+            return self._link.call("StartDomain", start)
+
+    def shutdown(self, uuid: str, grace_s: float) -> bool:
+        """Ask the guest to power off and wait for the event; press again now and then."""
+        deadline = time.monotonic() + grace_s
+        with self._lives.expected(uuid):
+            while (left := deadline - time.monotonic()) > 0:
+                if (
+                    self._with(uuid, lambda d: d.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
+                    is None
+                ):
+                    return True
+                if self._lives.wait(lambda: self.find(uuid) is None, min(left, PRESS_AGAIN_S)):
+                    return True
+            return self.find(uuid) is None
+
+    def destroy(self, uuid: str) -> None:
+        """End the domain at once; returns only when its process is dead."""
+        with self._lives.expected(uuid):
+            self._with(uuid, lambda d: d.destroyFlags(0))
+
+    def migrate(self, uuid: str, to: str) -> None:
+        """Move the domain live, within a deadline; then the attempt is taken back and it runs on here."""
+        late = threading.Event()
+
+        def give_up(handle: Any) -> None:
+            late.set()
+            try:
+                handle.abortJob()
+            except libvirt.libvirtError as e:
+                log.warning("migration could not be aborted", uuid=uuid, why=str(e))
+
+        def move(handle: Any) -> int:
+            timer = threading.Timer(MIGRATE_DEADLINE_S, give_up, (handle,))
+            timer.daemon = True
+            timer.start()
+            try:
+                handle.migrateToURI3(
+                    self._migration_uri.format(to=to), self._parameters(handle, to), _MIGRATION
+                )
+            except libvirt.libvirtError as e:
+                if late.is_set():
+                    raise Unavailable("Live migration", f"no end within {MIGRATE_DEADLINE_S:g} s") from e
+                raise
+            finally:
+                timer.cancel()
+            return 0
+
+        with self._lives.expected(uuid):
+            self._with(uuid, move)
+
+    def _parameters(self, handle: Any, to: str) -> dict[str, object]:
+        """Send the data to the address we were given, and let the display listen on one the other host has."""
+        tree = ET.fromstring(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE))  # noqa: S314 - libvirt's own
+        if self._options.display_address not in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - a comparison
+            for element in tree.iterfind("devices/graphics"):
+                element.set("listen", to)
+                for listen in element.iterfind("listen[@type='address']"):
+                    listen.set("address", to)
+        return {
+            libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{to}",
+            libvirt.VIR_MIGRATE_PARAM_DEST_XML: ET.tostring(tree, encoding="unicode"),
+        }
+
+    def attach(self, uuid: str, disk: DiskSpec) -> None:
+        """Plug a disk in, unless it is."""
+        text = xml.disk_xml(disk, self._source(disk))
+
+        def plug(handle: Any) -> int:
+            if not _has_disk(handle, disk):
+                handle.attachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            return 0
+
+        if self._with(uuid, plug) is None:
+            raise AgentRefused("The host", "AttachDisk", "the domain does not run here")
+
+    def detach(self, uuid: str, disk: DiskSpec) -> None:
+        """Ask the guest to let go of a disk and wait for it."""
+        text = xml.disk_xml(disk, self._source(disk))
+
+        def unplug(handle: Any) -> bool:
+            if not _has_disk(handle, disk):
+                return True
+            handle.detachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            return False
+
+        def gone() -> bool:
+            return not self._with(uuid, lambda handle: _has_disk(handle, disk))
+
+        if self._with(uuid, unplug) is False and not self._lives.wait(gone, DETACH_DEADLINE_S):
+            raise Unavailable(f"disk {disk.volume_uuid}", "the guest does not let go of it")
+
+    def stats(self) -> AllStats:
+        """Return all counters by one call; a domain that hangs is left out, not waited for."""
+
+        def read(conn: Any) -> AllStats:
+            flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+            rows = [(d.UUIDString(), d, row) for d, row in conn.getAllDomainStats(_STATS, flags)]
+            ours = tuple(domain_stats(uuid, row) for uuid, d, row in rows if self._lives.is_ours(uuid, d))
+            return AllStats(time.monotonic(), ours)
+
+        return self._link.call("GetStats", read)
+
+    def _with(self, uuid: str, function: Callable[[Any], Any]) -> Any:
+        """Run a function on a domain; None when there is no such domain, before or during it."""
+
+        def look(conn: Any) -> Any:
+            return _present(lambda _: function(conn.lookupByUUIDString(uuid)), conn)
+
+        return self._link.call(uuid, look)
+
+
+def _present(function: Callable[[Any], Any], handle: Any) -> Any:
+    """Run a function on a domain; None when the domain is gone."""
+    try:
+        return function(handle)
+    except libvirt.libvirtError as e:
+        # A transient domain that just ended is "not running" to whoever still holds its handle.
+        if e.get_error_code() in _GONE or (
+            e.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and "not running" in str(e)
+        ):
+            return None
+        raise
+
+
+def _domain(handle: Any) -> Domain:
+    state, reason = handle.state()
+    known = _STATES.get(state, DomainState.PAUSED)
+    if state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_MIGRATION:
+        known = DomainState.MIGRATING
+    return Domain(handle.UUIDString(), handle.name(), known)
+
+
+def _vnc_port(handle: Any) -> int:
+    tree = ET.fromstring(handle.XMLDesc(0))  # noqa: S314 - libvirt's own
+    element = tree.find("devices/graphics[@type='vnc']")
+    return max(0, int(element.get("port", "0"))) if element is not None else 0
+
+
+def _has_disk(handle: Any, disk: DiskSpec) -> bool:
+    tree = ET.fromstring(handle.XMLDesc(0))  # noqa: S314 - libvirt's own
+    return any(e.text == xml.serial(disk.volume_uuid) for e in tree.iterfind("devices/disk/serial"))
+
+
+def domain_stats(uuid: str, row: dict[str, int]) -> DomainStats:
+    """Return our counters from libvirt's, which number disks and NICs."""
+
+    def total(kind: str, what: str) -> int:
+        return sum(int(row.get(f"{kind}.{n}.{what}", 0)) for n in range(int(row.get(f"{kind}.count", 0))))
+
+    return DomainStats(
+        uuid,
+        cpu_ns=int(row.get("cpu.time", 0)),
+        memory_bytes=int(row.get("balloon.current", 0)) * 1024,
+        disk_read_bytes=total("block", "rd.bytes"),
+        disk_write_bytes=total("block", "wr.bytes"),
+        disk_read_ops=total("block", "rd.reqs"),
+        disk_write_ops=total("block", "wr.reqs"),
+        net_read_bytes=total("net", "rx.bytes"),
+        net_write_bytes=total("net", "tx.bytes"),
+    )

@@ -1,0 +1,80 @@
+"""A real host out of its parts."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+from pathlib import Path
+
+from tegar.agent.accel import accel
+from tegar.agent.box import Machine
+from tegar.agent.bridge import Bridges
+from tegar.agent.config import Config
+from tegar.agent.fences import Fences, Locks
+from tegar.agent.host import Host
+from tegar.agent.images import FileImages
+from tegar.agent.places import Places
+from tegar.agent.pools import FilePools
+from tegar.agent.report import Reporter
+from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.xml import Options
+
+QEMU_NFS = "/usr/lib/x86_64-linux-gnu/qemu/block-nfs.so"
+
+
+def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
+    """Return the machine this runs on.
+
+    Args:
+        config: the agent's settings.
+        verify: how the servers' certificates are checked when something is reported to them.
+    """
+    from tegar.agent.libvirt import Libvirt
+
+    for folder in (config.state_dir, config.state_dir / "routers", config.log_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    kind = config.accel or accel()
+    places, bridges = Places(config.mount_dir), Bridges()
+    disks = FilePools(places)
+    reporter = Reporter(config.state_dir / "report-to.json", verify)
+    options = Options(
+        kind,
+        display_address=config.display_address or config.address,
+        log_dir=str(config.log_dir),
+        cpu_model=config.cpu_model,
+        shares=config.cpu_shares,
+    )
+    virt = Libvirt(
+        options=options,
+        source=disks.source,
+        on_stopped=reporter.stopped,
+        uri=config.libvirt_uri,
+        migration_uri=config.migration_uri,
+    )
+    routers = NamespaceRouters(config.state_dir / "routers", bridges)
+    routers.revive()
+    can = abilities(places, bridges)
+    return Host(
+        box=Machine(config, reporter, accel=kind, hypervisor=virt.version, can=can),
+        virt=virt,
+        disks=disks,
+        images=FileImages(places, config.scratch, config.fetch_denied),
+        net=bridges,
+        routers=routers,
+        fences=Fences(config.state_dir / "fences"),
+        locks=Locks(),
+    )
+
+
+def abilities(places: Places, bridges: Bridges) -> tuple[str, ...]:
+    """Return what was tried and works here."""
+    found = []
+    if bridges.vlan_works():
+        found.append("vlan")
+    if places.kernel_nfs:
+        found.append("nfs-mount")
+    elif Path(QEMU_NFS).exists():
+        found.append("nfs-qemu")
+    if shutil.which("dnsmasq") and shutil.which("nft"):
+        found.append("router")
+    return tuple(found)

@@ -1,0 +1,104 @@
+"""Tells the servers what happened on the host by itself; never makes anybody wait for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import ssl
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import structlog
+
+from tegar.kernel import codec
+
+SECRET_HEADER = "x-tegar-secret"  # noqa: S105 - the name of a header
+POST_TIMEOUT_S = 5.0
+ROUNDS = 6  # times the whole list of servers is tried; their own reconciliation finds what is lost
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class ReportTo:
+    """Where to report, and what proves who does."""
+
+    host_uuid: str
+    urls: tuple[str, ...]
+    secret: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A domain stopped and nobody had asked for it."""
+
+    uuid: str
+    reason: str
+
+
+class Reporter:
+    """Posts reports from a thread of its own, to any server that takes them."""
+
+    def __init__(self, file: Path, verify: ssl.SSLContext | bool = True) -> None:
+        self._file = file
+        self._to: ReportTo | None = codec.decode(ReportTo, file.read_bytes()) if file.exists() else None
+        self._waiting: queue.Queue[Stopped] = queue.Queue(maxsize=1000)
+        self._closed = threading.Event()
+        self._client = httpx.Client(verify=verify, trust_env=False, timeout=POST_TIMEOUT_S)
+        threading.Thread(target=self._run, name="reports", daemon=True).start()
+
+    def report_to(self, to: ReportTo) -> None:
+        """Remember where to report, also after a restart."""
+        if to == self._to:
+            return
+        spare = self._file.with_suffix(".new")
+        fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w") as f:
+            f.write(codec.encode(to))
+        spare.replace(self._file)
+        self._to = to
+
+    def stopped(self, what: Stopped) -> None:
+        """Report a domain that stopped by itself."""
+        try:
+            self._waiting.put_nowait(what)
+        except queue.Full:
+            log.warning("report dropped", uuid=what.uuid)
+
+    def close(self) -> None:
+        """Stop reporting."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                what = self._waiting.get(timeout=1)
+            except queue.Empty:
+                continue
+            for round_number in range(ROUNDS):
+                if self._post(what) or self._closed.wait(2.0**round_number):
+                    break
+            else:
+                log.warning("report lost", uuid=what.uuid, reason=what.reason)
+
+    def _post(self, what: Stopped) -> bool:
+        """Try every server once; return whether one took it."""
+        to = self._to
+        if to is None:
+            return True
+        body = {"host_uuid": to.host_uuid, "what": "domain-stopped", "uuid": what.uuid, "reason": what.reason}
+        headers = {SECRET_HEADER: to.secret, "content-type": "application/json"}
+        for url in to.urls:
+            try:
+                answer = self._client.post(
+                    f"{url.rstrip('/')}/agent/report", content=json.dumps(body), headers=headers
+                )
+            except httpx.HTTPError as e:
+                log.info("report not taken", url=url, why=str(e))
+                continue
+            if answer.is_success:
+                return True
+            log.info("report not taken", url=url, status=answer.status_code)
+        return False

@@ -1,0 +1,154 @@
+"""The metadata service of one router: ``python -m tegar.agent.router.metadata HOME``, in its namespace.
+
+Answers only what the asking address may know: its own guest's data.  Speaks EC2's paths and
+OpenStack's, as cloud-init expects.  Gives root away once the port is open and HOME is held, and
+reads its file through that handle, so a new bundle is in force with the next request.
+Only the standard library is imported here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import pwd
+import socket
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+PORT = 80
+FILE = "current/metadata.json"
+
+
+class Server(ThreadingHTTPServer):
+    """One thread a request; guests are few and their questions short."""
+
+    daemon_threads = True
+    request_queue_size = 64
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], home: str) -> None:
+        super().__init__(address, Handler)
+        self._home = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+
+    def guest(self, ip: str) -> dict[str, Any] | None:
+        """Return what the bundle in force says of the guest with that address."""
+        try:
+            fd = os.open(FILE, os.O_RDONLY, dir_fd=self._home)
+        except OSError:
+            return None
+        with os.fdopen(fd, encoding="utf-8") as f:
+            found: dict[str, Any] | None = json.load(f).get(ip)
+        return found
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads only; every path is looked up in one table built from the guest's data."""
+
+    server: Server
+    server_version = "tegar"
+    sys_version = ""
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    def do_GET(self) -> None:
+        """Answer the asking guest."""
+        guest = self.server.guest(self.client_address[0])
+        found = answer(guest, self.path.partition("?")[0]) if guest else None
+        body = found if found is not None else b"not found\n"
+        self.send_response(200 if found is not None else 404)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: guests could fill the host's log."""
+
+
+def answer(guest: dict[str, Any], path: str) -> bytes | None:
+    """Return what is found at a path for a guest, None when nothing is."""
+    parts = [part for part in path.split("/") if part]
+    if not parts:
+        return b"latest\nopenstack\n"
+    if parts[0] == "openstack":
+        return _openstack(guest, parts[1:])
+    if parts[1:] == []:
+        return b"meta-data\nuser-data\n"
+    if parts[1] == "user-data":
+        return _user_data(guest) if len(parts) == 2 else None
+    if parts[1] == "meta-data":
+        return _meta_data(guest, parts[2:])
+    return None
+
+
+def _user_data(guest: dict[str, Any]) -> bytes | None:
+    """Return the user data as bytes; None when there is none."""
+    text = str(guest["user_data"])
+    if not text:
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return text.encode()
+
+
+def _meta_data(guest: dict[str, Any], parts: list[str]) -> bytes | None:
+    keys: list[str] = guest["public_keys"]
+    known: dict[str, str] = guest["meta"]
+    if not parts:
+        return "".join(f"{name}\n" for name in sorted({*known, "public-keys"})).encode()
+    name = "/".join(parts)
+    if name == "public-keys":
+        # CloudStack gives the keys themselves here, EC2 a list; "0=" tells cloud-init to look below.
+        return "".join(f"{key.strip()}\n" for key in keys).encode()
+    if parts[0] == "public-keys" and len(parts) > 1 and parts[1].isdigit() and int(parts[1]) < len(keys):
+        return b"openssh-key\n" if len(parts) == 2 else f"{keys[int(parts[1])].strip()}\n".encode()
+    return known[name].encode() if name in known else None
+
+
+def _openstack(guest: dict[str, Any], parts: list[str]) -> bytes | None:
+    if not parts:
+        return b"latest\n"
+    if len(parts) == 1:
+        return b"meta_data.json\nuser_data\n"
+    if parts[1] == "user_data":
+        return _user_data(guest)
+    if parts[1] == "meta_data.json":
+        keys = {f"key-{n}": key for n, key in enumerate(guest["public_keys"])}
+        told = {"uuid": guest["uuid"], "hostname": guest["hostname"], "name": guest["hostname"]}
+        return json.dumps({**told, "public_keys": keys, "meta": guest["meta"]}, sort_keys=True).encode()
+    return b"{}" if parts[1] in ("vendor_data.json", "network_data.json") else None
+
+
+def _give_root_away() -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+
+
+def _announce(link: str, ip: str) -> None:
+    """Tell the segment where the router is now, for it may have been on another host a moment ago."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((link, 0))
+        mac, address = s.getsockname()[4], socket.inet_aton(ip)
+        arp = bytes.fromhex("0001080006040001") + mac + address + b"\0" * 6 + address
+        s.send(b"\xff" * 6 + mac + b"\x08\x06" + arp)
+
+
+def main(argv: list[str]) -> None:
+    """Serve ``HOME [LINK IP]`` until killed."""
+    server = Server(("", PORT), argv[0])
+    if len(argv) == 3:
+        _announce(argv[1], argv[2])
+    if os.geteuid() == 0:
+        _give_root_away()
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,60 @@
+"""The network namespace of a router: made, found, taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tegar.agent import child
+from tegar.agent.bridge import interfaces, ip
+from tegar.agent.places import mounted
+from tegar.agent.router.render import LINK, METADATA_IP
+from tegar.model.spec import RouterSpec
+
+
+class Namespace:
+    """``tgr-<start of the router's uuid>``, with a veth pair into the bridge of the segment."""
+
+    def __init__(self, uuid: str) -> None:
+        self.name = f"tgr-{uuid[:8]}"
+        self._port = f"tgr{uuid[:8]}"
+
+    def there(self) -> bool:
+        """Return whether it exists; a name left over from before the host's last boot does not count."""
+        return f"/run/netns/{self.name}" in mounted()
+
+    def enter(self, *argv: str) -> tuple[str, ...]:
+        """Return the command that runs a program in the namespace."""
+        return ("nsenter", f"--net=/run/netns/{self.name}", "--", *argv)
+
+    def run(self, *argv: str, what: str, stdin: str = "") -> child.Output:
+        """Run a program in the namespace."""
+        return child.run(self.enter(*argv), timeout_s=20, what=what, stdin=stdin)
+
+    def make(self, spec: RouterSpec, bridge: str) -> None:
+        """Make the namespace with its NIC and addresses, or complete a half-made one."""
+        what = f"router {spec.uuid}"
+        if not self.there():
+            ip("netns", "del", self.name)
+            ip("netns", "add", self.name).must(what)
+        if self._port not in interfaces():
+            ip(
+                "link", "add", self._port, "type", "veth",
+                "peer", "name", LINK, "address", spec.mac, "netns", self.name,
+            ).must(what)  # fmt: skip
+        ip("link", "set", self._port, "master", bridge).must(what)
+        ip("link", "set", self._port, "up").must(what)
+        for args in (
+            ("link", "set", "lo", "up"),
+            ("link", "set", LINK, "up"),
+            ("addr", "replace", f"{spec.ip}/{spec.prefix_len}", "dev", LINK),
+            ("addr", "replace", f"{METADATA_IP}/32", "dev", LINK),
+        ):
+            ip("-n", self.name, *args).must(what)
+        if spec.gateway and spec.gateway != spec.ip:
+            ip("-n", self.name, "route", "replace", "default", "via", spec.gateway).must(what)
+
+    def remove(self) -> None:
+        """Take it away; the kernel ends what is in it with the last process."""
+        ip("link", "del", self._port)
+        if Path(f"/run/netns/{self.name}").exists():
+            ip("netns", "del", self.name)
