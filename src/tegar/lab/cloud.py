@@ -42,7 +42,7 @@ class LabHost:
 
     @property
     def name(self) -> str:
-        """Its host name: h1, h2, …"""
+        """Its host name, from h1 on."""
         return f"h{self.number}"
 
     @property

@@ -72,9 +72,15 @@ def available() -> str | None:
     if not Path("/dev/net/tun").exists():
         return "there is no /dev/net/tun, so guests cannot have network cards"
     attempts = (
-        ("namespaces", ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--mount-proc", "true"]),
+        (
+            "namespaces",
+            ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--mount-proc", "true"],
+        ),
         ("bridges", ["unshare", "--net", "ip", "link", "add", "probe0", "type", "bridge"]),
-        ("veth pairs", ["unshare", "--net", "ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"]),
+        (
+            "veth pairs",
+            ["unshare", "--net", "ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"],
+        ),
     )
     for what, argv in attempts:
         try:
@@ -92,8 +98,20 @@ def kvm_works() -> bool:
     flags = Path("/proc/cpuinfo").read_text().split()
     if "vmx" not in flags and "svm" not in flags:
         return False
-    argv = ["qemu-system-x86_64", "-accel", "kvm", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"]
-    probe = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    argv = [
+        "qemu-system-x86_64",
+        "-accel",
+        "kvm",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-S",
+        "-monitor",
+        "stdio",
+    ]
+    probe = subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         probe.communicate(b"quit\n", timeout=_KVM_PATIENCE_S)
     except subprocess.TimeoutExpired:

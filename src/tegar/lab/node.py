@@ -237,7 +237,12 @@ def _names_node(pid: int, topology: Topology) -> str | None:
 
 
 def _init_words(topology: Topology, name: str) -> list[str]:
-    return [str(Path(init.__file__).resolve()), topology.prefix, name, str(topology.node_dir(name).absolute())]
+    return [
+        str(Path(init.__file__).resolve()),
+        topology.prefix,
+        name,
+        str(topology.node_dir(name).absolute()),
+    ]
 
 
 def _pids() -> list[int]:

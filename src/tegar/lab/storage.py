@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tegar.lab import wiring
 from tegar.lab.node import Node, Service, wait_for
-from tegar.lab.topology import MGMT, PRIMARY_PATH, SECONDARY_PATH, STORAGE, Topology
+from tegar.lab.topology import PRIMARY_PATH, SECONDARY_PATH, STORAGE, Topology
 
 NAME = "storage"
 READY_PATIENCE_S = 60
@@ -69,21 +69,13 @@ class LabStorage:
                 (home / "log-ganesha", "/var/log/ganesha"),
                 (self.topology.state_dir / "shared" / "hosts", "/etc/hosts"),
             ),
-            plugs=(
-                wiring.Plug(STORAGE, "storage0", f"{self.ip}/{self.topology.cidr(STORAGE).prefixlen}"),
-                wiring.Plug(MGMT, "mgmt0", f"{self.mgmt_ip}/{self.topology.cidr(MGMT).prefixlen}"),
-            ),
+            plugs=(wiring.Plug(STORAGE, "storage0", f"{self.ip}/{self.topology.cidr(STORAGE).prefixlen}"),),
         )
 
     @property
     def ip(self) -> str:
         """Its address on the storage network."""
         return self.topology.storage_server_ip
-
-    @property
-    def mgmt_ip(self) -> str:
-        """Its address on the management network; NFS does not answer there."""
-        return self.topology.storage_mgmt_ip
 
     @property
     def primary_url(self) -> str:
@@ -113,8 +105,10 @@ class LabStorage:
         config.mkdir(parents=True, exist_ok=True)
         (config / "ganesha.conf").write_text(ganesha_config(self.ip))
         (self.node.home / "var-nfs" / "ganesha").mkdir(parents=True, exist_ok=True)
+        (self.node.home / "primary").mkdir(parents=True, exist_ok=True)
+        (self.node.home / "primary" / ".ready").touch()
         self.node.power_on()
         self.node.start_service(Service("rpcbind", ("/usr/sbin/rpcbind", "-w", "-f"), {}))
-        nfsd = ("/usr/bin/ganesha.nfsd", "-F", "-L", "STDERR", "-f", _CONFIG)
+        nfsd = ("/usr/bin/ganesha.nfsd", "-F", "-L", "STDERR", "-f", _CONFIG, "-p", "/run/ganesha.pid")
         self.node.start_service(Service("ganesha", nfsd, {}))
         wait_for(self.node, ["qemu-img", "info", f"{self.primary_url}/.ready"], "NFS", READY_PATIENCE_S)

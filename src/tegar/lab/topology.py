@@ -123,13 +123,8 @@ class Topology:
         return self._address(STORAGE, 2)
 
     @property
-    def storage_mgmt_ip(self) -> str:
-        """The storage server's address on the management network."""
-        return self._address(MGMT, 2)
-
-    @property
     def host_names(self) -> Sequence[str]:
-        """The hosts: h1, h2, …"""
+        """The names of the hosts, from h1 on."""
         return tuple(f"h{i}" for i in range(1, self.hosts + 1))
 
     def host_mgmt_ip(self, i: int) -> str:
