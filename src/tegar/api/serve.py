@@ -136,11 +136,18 @@ class Api:
             TegarError: what the saga failed with, or Stale when it takes too long here (it goes on).
         """
         clock = self.world.clock
+
+        def look(s: Session) -> tuple[SagaRow, dict[str, Any] | None]:
+            saga = s.get_one(SagaRow, saga_id)
+            if saga.state != State.DONE:
+                return saga, None
+            return saga, render.outcome(self._ctx(s, user_id, command), command, saga)
+
         deadline_s, pause_s = clock.mono_s() + SYNC_WAIT_S, 0.02
         while True:
-            saga = self.db.read(lambda s: s.get_one(SagaRow, saga_id))
-            if saga.state == State.DONE:
-                return self.db.read(lambda s: render.outcome(self._ctx(s, user_id, command), command, saga))
+            saga, body = self.db.read(look)
+            if body is not None:
+                return body
             if saga.state not in OPEN:
                 raise failed(saga)
             if clock.mono_s() > deadline_s:
