@@ -1,0 +1,340 @@
+"""Agents on two real hosts, asked over mutual TLS: guests start, grow disks, move, end."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import secrets
+import shutil
+import sys
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from authorities import Authority, pem
+
+from tegar.kernel.errors import AgentRefused, NotYet, Unavailable, Unreachable
+from tegar.kernel.link import HttpLink, tls_client
+from tegar.kernel.wire import A, Ask
+from tegar.lab import cloud
+from tegar.lab.cloud import Lab
+from tegar.lab.command import must
+from tegar.lab.topology import PRIMARY_PATH, SECONDARY_PATH, Topology
+from tegar.model.spec import (
+    DiskSpec,
+    DomainSpec,
+    GuestSpec,
+    NetworkSpec,
+    NicSpec,
+    PoolKind,
+    PoolSpec,
+    RouterSpec,
+    StoreSpec,
+)
+from tegar.wire.disk import CreateDisk, DeleteDisk, OpenPool, SeedTemplate
+from tegar.wire.host import GetFacts, SetReportTo
+from tegar.wire.image import FetchImage, OpenStore
+from tegar.wire.router import ApplyRouter
+from tegar.wire.virt import (
+    AttachDisk,
+    DetachDisk,
+    FindDomain,
+    GetStats,
+    ListDomains,
+    MigrateDomain,
+    PrepareMigration,
+    StartDomain,
+    StopDomain,
+)
+
+REASON = cloud.available()
+pytestmark = [pytest.mark.live, pytest.mark.skipif(REASON is not None, reason=f"no lab here: {REASON}")]
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_S = 120
+NFS = not cloud.missing_packages(nfs=True)
+AGENT = "import sys; from tegar.agent.join import main_agent; sys.exit(main_agent(['--state-dir', '/var/lib/tegar']))"
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition."""
+    start_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start_s < PATIENCE_S, f"gave up waiting for {what}"
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A lab with agents, and a template on its image store."""
+
+    lab: Lab
+    links: dict[str, HttpLink]
+    pools: dict[str, PoolSpec]
+    store: StoreSpec
+    template_uuid: str
+    reports: list[dict[str, str]]
+
+    def ask(self, host: str, message: Ask[A]) -> A:
+        """Ask a host, again as long as it says so."""
+        while True:
+            try:
+                return self.links[host].ask(message, timeout_s=PATIENCE_S)
+            except NotYet as e:
+                time.sleep(e.after_s)
+
+    def page(self, ip: str) -> dict[str, str]:
+        """Return what a guest tells about itself."""
+        try:
+            with urllib.request.urlopen(f"http://{ip}/", timeout=2) as answer:
+                lines = answer.read().decode().splitlines()
+        except (OSError, http.client.HTTPException):
+            return {}
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The little guest."""
+    path = tmp_path_factory.mktemp("image") / "guest.qcow2"
+    must([str(REPOSITORY / "guest" / "build"), str(path)], timeout_s=300)
+    return path
+
+
+def listen(
+    handler: type[http.server.BaseHTTPRequestHandler], address: str
+) -> http.server.ThreadingHTTPServer:
+    """Serve from a thread."""
+    server = http.server.ThreadingHTTPServer((address, 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def world(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Two hosts with agents; a shared directory and, where it can be had, an NFS server."""
+    state_dir = tmp_path_factory.mktemp("lab")
+    tls = tmp_path_factory.mktemp("tls")
+    agents, servers = Authority.make("agents"), Authority.make("servers")
+    (tls / "agents-ca.crt").write_text(pem(agents.certificate))
+    servers.issue(tls, "server", "127.0.0.1")
+    reports: list[dict[str, str]] = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(image.parent))  # type: ignore[arg-type]
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            reports.append({**body, "secret": self.headers["x-tegar-secret"]})
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    try:
+        lab = cloud.up(Topology(state_dir, hosts=2, nfs=NFS), print)
+        client = tls_client(tls / "server.crt", tls / "server.key", tls / "agents-ca.crt")
+        links = {}
+        for name, host in lab.hosts.items():
+            agents.issue(host.var_dir / "tls", "agent", host.mgmt_ip)
+            (host.var_dir / "tls" / "servers-ca.crt").write_text(pem(servers.certificate))
+            settings = (
+                f'name = "{name}"\naddress = "{host.mgmt_ip}"\nlog_dir = "/var/lib/tegar/console"\ncpus = 1\n'
+            )
+            (host.var_dir / "agent.toml").write_text(settings)
+            env = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+            host.start_service("agent", [sys.executable, "-c", AGENT], env)
+            links[name] = HttpLink(f"https://{host.mgmt_ip}:8250", client, name=name)
+        server = listen(Handler, lab.topology.mgmt_gateway)
+        url = f"http://{lab.topology.mgmt_gateway}:{server.server_port}"
+        pools = {"shared": PoolSpec(str(uuid.uuid4()), PoolKind.SHARED, str(PRIMARY_PATH))}
+        store = StoreSpec(str(uuid.uuid4()), f"file://{SECONDARY_PATH}")
+        if lab.storage:
+            pools["nfs"] = PoolSpec(str(uuid.uuid4()), PoolKind.NFS, str(PRIMARY_PATH), lab.storage.ip)
+        made = Cloud(lab, links, pools, store, str(uuid.uuid4()), reports)
+        until(lambda: all(_answers(link) for link in links.values()), "the agents")
+        for name in links:
+            made.ask(name, SetReportTo(name, ("http://127.0.0.1:9", url), "s3cret"))
+        facts = made.ask(
+            "h1", FetchImage(store, made.template_uuid, f"{url}/guest.qcow2", "QCOW2", "", 1 << 30)
+        )
+        assert facts.size_bytes == 64 << 20
+        yield made
+        client.close()
+        server.shutdown()
+    finally:
+        cloud.down(state_dir, print)
+
+
+def _answers(link: HttpLink) -> bool:
+    try:
+        return bool(link.ask(GetFacts()).uuid)
+    except Unreachable:
+        return False
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A VM with a router in its network."""
+
+    spec: DomainSpec
+    router: RouterSpec
+    ip: str
+
+
+def deploy(world: Cloud, kind: str, host: str = "h1") -> Guest:
+    """Seed, create, route and start."""
+    pool = world.pools[kind]
+    vm, volume = str(uuid.uuid4()), str(uuid.uuid4())
+    number = secrets.randbelow(200) + 30
+    network = NetworkSpec(str(uuid.uuid4()), world.lab.hosts[host].guest_bridge)
+    gateway = world.lab.topology.guest_gateway
+    prefix = gateway.rpartition(".")[0]
+    ip, mac = f"{prefix}.{number}", f"02:00:00:00:08:{number:02x}"
+    world.ask(host, SeedTemplate(pool, world.template_uuid, world.store))
+    world.ask(host, CreateDisk(pool, volume, 64 << 20, world.template_uuid))
+    told = GuestSpec(vm, mac, ip, f"vm-{number}", user_data="aGVsbG8=", meta=(("instance-id", vm),))
+    router = RouterSpec(
+        str(uuid.uuid4()), 1, network, f"02:00:00:00:09:{number:02x}", f"{prefix}.{number - 20 + 225 - number}", 20,
+        gateway, "lab.test", (), (told,),
+    )  # fmt: skip
+    world.ask("h2", ApplyRouter(router))
+    spec = DomainSpec(
+        vm, f"i-2-{number}-VM", 1, 500, 128 << 20, (DiskSpec(volume, pool, 64 << 20, 0),),
+        (NicSpec(str(uuid.uuid4()), network, mac, ip, 0),),
+    )  # fmt: skip
+    up = world.ask(host, StartDomain(spec))
+    assert up.vnc_port >= 5900
+    return Guest(spec, router, ip)
+
+
+@pytest.mark.parametrize("kind", ["shared", *(["nfs"] if NFS else [])])
+def test_a_guest_lives_a_whole_life(world: Cloud, kind: str) -> None:
+    guest = deploy(world, kind)
+    id, pool = guest.spec.uuid, world.pools[kind]
+    until(lambda: world.page(guest.ip).get("userdata") == "hello", "the guest's page")
+    assert world.ask("h1", StartDomain(guest.spec)).uuid == id
+    assert [d.name for d in world.ask("h1", ListDomains()).domains] == [guest.spec.name]
+
+    data = DiskSpec(str(uuid.uuid4()), pool, 1 << 30, 1)
+    world.ask("h1", CreateDisk(pool, data.volume_uuid, data.size_bytes))
+    world.ask("h1", AttachDisk(id, data))
+    world.ask("h1", AttachDisk(id, data))
+    until(lambda: "vdb:1073741824" in world.page(guest.ip).get("disks", ""), "the disk in the guest")
+    world.ask("h1", DetachDisk(id, data))
+    world.ask("h1", DetachDisk(id, data))
+    until(lambda: "vdb" not in world.page(guest.ip).get("disks", "vdb"), "the disk to go")
+
+    stats = world.ask("h1", GetStats()).domains
+    assert [s.uuid for s in stats] == [id]
+    assert stats[0].cpu_ns > 0
+    assert stats[0].disk_read_bytes > 0
+    assert stats[0].net_read_bytes > 0
+
+    world.ask("h2", PrepareMigration(guest.spec))
+    start_s = time.monotonic()
+    world.ask("h1", MigrateDomain(id, world.lab.hosts["h2"].mgmt_ip))
+    print(f"the move took {time.monotonic() - start_s:.1f} s")
+    assert world.ask("h1", FindDomain(id)).domains == ()
+    assert [d.state.value for d in world.ask("h2", FindDomain(id)).domains] == ["running"]
+    assert world.ask("h2", StartDomain(guest.spec)).vnc_port >= 5900
+    until(lambda: world.page(guest.ip).get("boots") == "1", "the guest's page after the move")
+
+    assert world.ask("h2", StopDomain(id, 60)).was_running
+    assert not world.ask("h2", StopDomain(id, 60)).was_running
+    assert world.reports == []
+    for disk in (guest.spec.disks[0], data):
+        world.ask("h2", DeleteDisk(pool, disk.volume_uuid))
+        world.ask("h2", DeleteDisk(pool, disk.volume_uuid))
+
+
+def test_a_guest_that_powers_itself_off_is_reported(world: Cloud) -> None:
+    guest = deploy(world, "shared")
+    until(lambda: bool(world.page(guest.ip)), "the guest's page")
+    world.reports.clear()
+
+    must(world.lab.hosts["h1"].enter(["virsh", "shutdown", "--mode", "acpi", guest.spec.name]))
+
+    until(lambda: bool(world.reports), "the report")
+    assert world.reports == [
+        {
+            "host_uuid": "h1",
+            "what": "domain-stopped",
+            "uuid": guest.spec.uuid,
+            "reason": "shutdown",
+            "secret": "s3cret",
+        }
+    ]
+
+
+def test_libvirtd_may_restart_under_the_agent(world: Cloud) -> None:
+    guest = deploy(world, "shared")
+    host = world.lab.hosts["h1"]
+    pid = host.service_pid("libvirtd")
+    must(host.enter(["sh", "-c", "kill -9 $(cat /run/libvirtd.pid)"]))
+    until(lambda: host.service_pid("libvirtd") not in (None, pid), "libvirtd")
+
+    def found() -> bool:
+        try:
+            return len(world.ask("h1", FindDomain(guest.spec.uuid)).domains) == 1
+        except Unavailable:
+            return False
+
+    until(found, "the domain")
+    assert world.ask("h1", StopDomain(guest.spec.uuid, 0)).was_running
+
+
+def test_a_foreign_domain_is_not_listed(world: Cloud) -> None:
+    host = world.lab.hosts["h1"]
+    (host.var_dir / "foreign.xml").write_text(
+        "<domain type='qemu'><name>foreign</name><memory unit='MiB'>64</memory><os><type arch='x86_64'>hvm</type></os>"
+        "</domain>"
+    )
+    must(host.enter(["virsh", "create", "/var/lib/tegar/foreign.xml"]))
+
+    assert "foreign" not in [d.name for d in world.ask("h1", ListDomains()).domains]
+    must(host.enter(["virsh", "destroy", "foreign"]))
+
+
+def test_what_is_missing_is_refused_in_words(world: Cloud) -> None:
+    network = NetworkSpec(str(uuid.uuid4()), "nobridge")
+    nic = NicSpec(str(uuid.uuid4()), network, "02:00:00:00:08:fe", "10.0.0.9", 0)
+    spec = DomainSpec(str(uuid.uuid4()), "i-9-9-VM", 1, 500, 64 << 20, (), (nic,))
+
+    with pytest.raises(AgentRefused, match="there is no bridge nobridge"):
+        world.ask("h1", StartDomain(spec))
+    gone = replace(world.pools["shared"], path="/srv/nothing")
+    with pytest.raises(Unavailable, match="is it mounted"):
+        world.ask("h1", OpenPool(gone))
+
+
+@pytest.mark.skipif(not NFS, reason="the NFS server's packages are missing")
+def test_a_dead_nfs_server_hangs_nothing(world: Cloud) -> None:
+    storage = world.lab.storage
+    assert storage is not None
+    assert world.ask("h1", OpenStore(StoreSpec(str(uuid.uuid4()), storage.secondary_url))).capacity_bytes > 0
+    pid = storage.node.service_pid("ganesha")
+    assert pid
+    must(["kill", "-STOP", str(pid)])
+    try:
+        with pytest.raises(Unavailable):
+            world.ask("h1", OpenPool(world.pools["nfs"]))
+        assert world.ask("h1", GetFacts()).name == "h1"
+    finally:
+        must(["kill", "-CONT", str(pid)])
+
+
+def test_facts_tell_the_box(world: Cloud) -> None:
+    facts = world.ask("h1", GetFacts())
+
+    assert (facts.name, facts.cpus, facts.migration_address) == ("h1", 1, world.lab.hosts["h1"].mgmt_ip)
+    assert facts.uuid != world.ask("h2", GetFacts()).uuid
+    assert facts.boot_id != world.ask("h2", GetFacts()).boot_id
+    assert shutil.which("dnsmasq") is None or "router" in facts.can
