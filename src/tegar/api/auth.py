@@ -11,35 +11,16 @@ from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import quote
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.errors import Unauthorized
+from tegar.kernel.password import check_password, hash_password
 from tegar.kernel.secret import Vault, digest, same, token
 from tegar.model.settings import SESSION_TIMEOUT_S
 from tegar.store.accounts import Account, Domain, Login, User, by_api_key, who_is
 
 Caller = tuple[User, Account, Domain]
-
-_HASH = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-
-
-def hash_password(password: str) -> str:
-    """Return what is kept of a password (Argon2id, parameters of RFC 9106's second choice scaled to servers)."""
-    return _HASH.hash(password)
-
-
-def check_password(kept: str, password: str) -> bool:
-    """Return whether the password is right; takes equally long when there is none to compare with."""
-    try:
-        return _HASH.verify(kept or _NOBODY, password) and bool(kept)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
-
-
-_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$zxYbrXhrXxJ4WRFkPNPCxaLY9tYI1xb3EwPcCd0Q1vI"
 
 
 def _texts(params: Mapping[str, str]) -> Iterator[str]:
@@ -131,3 +112,15 @@ def find_session(
     if caller is None:
         raise Unauthorized()
     return login, caller
+
+
+__all__ = [
+    "Caller",
+    "by_signature",
+    "check_password",
+    "expired",
+    "find_session",
+    "hash_password",
+    "open_session",
+    "signed_by",
+]

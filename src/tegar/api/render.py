@@ -13,7 +13,6 @@ from tegar.kernel.command import Command
 from tegar.kernel.errors import TegarError, UnknownCommand
 from tegar.kernel.page import Page
 from tegar.kernel.saga import SagaRow
-from tegar.model.errors import NoCapacity
 from tegar.ops.ctx import Ctx
 
 INTERNAL = "Internal error executing command, please contact your system administrator"
@@ -55,9 +54,7 @@ def outcome(ctx: Ctx, command: type[Command], saga: SagaRow) -> dict[str, Any]:
 
 def failure(error: TegarError, *, is_admin: bool) -> dict[str, Any]:
     """Return the error record; what only admins should read is left out for others."""
-    text = str(error)
-    if isinstance(error, NoCapacity) and is_admin:
-        text = error.detail()
+    text = error.detail() if is_admin else str(error)
     if error.code == 530 and error.cs_code == 4250 and not is_admin:
         text = INTERNAL
     return {"uuidList": [], "errorcode": error.code, "cserrorcode": error.cs_code, "errortext": text}

@@ -165,11 +165,19 @@ class Api:
 
 def failed(saga: SagaRow) -> TegarError:
     """Return the error a saga ended with."""
+    return SagaFailed(saga.code or 530, saga.cs_code or 4250, saga.error or "The work failed", saga.detail or "")
 
-    class SagaFailed(TegarError):
-        """An error that came back from a saga."""
 
-    error = SagaFailed()
-    SagaFailed.code, SagaFailed.cs_code = saga.code or 530, saga.cs_code or 4250
-    SagaFailed.says = (saga.error or "The work failed").replace("{", "{{").replace("}", "}}")
-    return error
+@dataclass(eq=False)
+class SagaFailed(TegarError):
+    """An error that came back from a saga: its codes, its sentence and what operators read."""
+
+    code: int  # type: ignore[misc]
+    cs_code: int  # type: ignore[misc]
+    text: str
+    more: str
+    says = "{text}"
+
+    def detail(self) -> str:
+        """Return what operators read."""
+        return self.more or self.text

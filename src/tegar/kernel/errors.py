@@ -34,6 +34,10 @@ class TegarError(Exception):
         """Return the sentence with the facts it names."""
         return self.says.format(**self.facts())
 
+    def detail(self) -> str:
+        """Return the sentence with what only operators should read."""
+        return str(self)
+
     def facts(self) -> dict[str, object]:
         """Return all facts, for the log."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

@@ -13,6 +13,9 @@ may run twice: steps and undos are safe to repeat.
                             │ an undo cannot succeed
                             ▼
                           STUCK ── unwind again ──▶ UNWINDING
+
+A saga that removes things only goes forward, for what was deleted cannot be undone: a step that
+fails leaves it STUCK at once, and it is taken up again where it stood.
 """
 
 from __future__ import annotations
@@ -75,6 +78,7 @@ class SagaRow(Row):
     code: Mapped[int] = mapped_column(default=0)
     cs_code: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
 
     command: Mapped[str | None] = mapped_column(String(100))
     user_id: Mapped[int | None]
@@ -150,8 +154,8 @@ class Step(Generic[E, P]):
 class Saga(Generic[E, P]):
     """A workflow: a name, its parameters and its steps.  Steps of a released saga are only appended."""
 
-    def __init__(self, name: str, params: type[P], *steps: Step[E, P]) -> None:
-        self.name, self.params, self.steps = name, params, steps
+    def __init__(self, name: str, params: type[P], *steps: Step[E, P], forward_only: bool = False) -> None:
+        self.name, self.params, self.steps, self.forward_only = name, params, steps, forward_only
         if len({s.name for s in steps}) != len(steps):
             raise ValueError(f"saga {name}: two steps have one name")
 
@@ -247,19 +251,16 @@ class Engine(Generic[E]):
         return won
 
     def reopen(self, saga_id: int) -> bool:
-        """Own a stuck saga again, to try its undos once more."""
-        mine = (
-            update(SagaRow)
-            .where(SagaRow.id == saga_id, SagaRow.state == State.STUCK)
-            .values(
-                owner=self.owner,
-                fence=SagaRow.fence + 1,
-                state=State.UNWINDING,
-                version=SagaRow.version + 1,
-                ended_s=None,
-            )
-        )
-        return self.db.tx(lambda s: changed(s, mine)) == 1
+        """Own a stuck saga again, to try its undos (or its step, if it only goes forward) once more."""
+
+        def work(s: Session) -> bool:
+            row = s.get_one(SagaRow, saga_id)
+            state = State.RUNNING if self.sagas[row.name].forward_only else State.UNWINDING
+            mine = update(SagaRow).where(SagaRow.id == saga_id, SagaRow.state == State.STUCK)
+            values = {"owner": self.owner, "fence": SagaRow.fence + 1, "state": state, "ended_s": None}
+            return changed(s, mine.values(**values, version=SagaRow.version + 1)) == 1
+
+        return self.db.tx(work)
 
     def drive(self, saga_id: int) -> float | None:
         """Take an owned saga as far as it goes now.
@@ -371,15 +372,13 @@ class Engine(Generic[E]):
             exc_info=not expected,
         )
         code, cs_code = (e.code, e.cs_code) if isinstance(e, TegarError) else (530, 4250)
-        text = str(e) if expected else f"Internal error in {saga.name}"
-        self._write(
-            row,
-            [(step.name, "fail", text[:2000])],
-            State.UNWINDING,
-            code=code,
-            cs_code=cs_code,
-            error=text[:2000],
-        )
+        text = (str(e) if expected else f"Internal error in {saga.name}")[:2000]
+        detail = (e.detail() if isinstance(e, TegarError) else repr(e))[:4000]
+        state = State.STUCK if saga.forward_only else State.UNWINDING
+        told = {"code": code, "cs_code": cs_code, "error": text, "detail": detail}
+        self._write(row, [(step.name, "fail", text)], state, **told)
+        if saga.forward_only:
+            return None
         began = [s for s, what in self._entries(row.id) if what == "begin"]
         return self._backward(row, run, saga, [(name, "begin") for name in began])
 

@@ -41,7 +41,9 @@ def _result(ctx: Ctx, saga: SagaRow) -> dict[str, Any] | None:
 
         command = registry.COMMANDS.get(saga.command or "")
         return render.outcome(ctx, command, saga) if command else {"success": True}
-    text = saga.error or "The work failed"
+    text = (saga.detail if ctx.is_admin else saga.error) or "The work failed"
+    if (saga.code, saga.cs_code) == (530, 4250) and not ctx.is_admin:
+        text = render.INTERNAL
     if saga.state == State.STUCK:
         text += " (what it had begun could not be undone yet; an operator was told)"
     return {"errorcode": saga.code or 530, "cserrorcode": saga.cs_code or 4250, "errortext": text}
