@@ -40,7 +40,7 @@ class NoCapacity(TegarError):
     refusals: dict[str, str] = field(default_factory=dict)  # name -> why; shown to admins
 
     def detail(self) -> str:
-        """Return the sentence with every refusal, for admins."""
+        """Return the sentence with every refusal."""
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(self.refusals.items()))
         return f"{self}: {reasons}" if reasons else str(self)
 

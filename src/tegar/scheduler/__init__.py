@@ -1,1 +1,1 @@
-""""""
+"""Placement: pure functions over frozen views."""

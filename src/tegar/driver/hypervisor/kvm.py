@@ -1,0 +1,49 @@
+"""KVM hosts (and simulated ones): specs become questions for the agent."""
+
+from __future__ import annotations
+
+from tegar.kernel.wire import Link
+from tegar.model.spec import DiskSpec, DomainSpec
+from tegar.wire.virt import (
+    AttachDisk,
+    DetachDisk,
+    FindDomain,
+    MigrateDomain,
+    PrepareMigration,
+    StartDomain,
+    StopDomain,
+)
+
+MOVE_TIMEOUT_S = 3600  # a large busy guest takes its time; the agent bounds it too
+
+
+class Kvm:
+    """The agent's hypervisor."""
+
+    def start(self, spec: DomainSpec, on: Link) -> int:
+        """Run the VM."""
+        return on.ask(StartDomain(spec)).vnc_port
+
+    def stop(self, uuid: str, grace_s: float, on: Link) -> None:
+        """Stop it."""
+        on.ask(StopDomain(uuid, grace_s), timeout_s=grace_s + 60)
+
+    def runs(self, uuid: str, on: Link) -> bool:
+        """Look for it."""
+        return bool(on.ask(FindDomain(uuid)).domains)
+
+    def prepare(self, spec: DomainSpec, on: Link) -> None:
+        """Ready the destination."""
+        on.ask(PrepareMigration(spec))
+
+    def move(self, uuid: str, source: Link, to: str) -> None:
+        """Move it."""
+        source.ask(MigrateDomain(uuid, to), timeout_s=MOVE_TIMEOUT_S)
+
+    def attach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
+        """Plug a disk in."""
+        on.ask(AttachDisk(uuid, disk))
+
+    def detach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
+        """Unplug a disk."""
+        on.ask(DetachDisk(uuid, disk), timeout_s=90)

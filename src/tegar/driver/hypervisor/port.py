@@ -1,0 +1,40 @@
+"""What a hypervisor does for sagas."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tegar.kernel.wire import Link
+from tegar.model.spec import DiskSpec, DomainSpec
+
+
+class Hypervisor(Protocol):
+    """Runs VMs on hosts.  Every call is safe to repeat, and stopping what is gone is a success."""
+
+    def start(self, spec: DomainSpec, on: Link) -> int:
+        """Run the VM, or find it running; return the port of its display."""
+        ...
+
+    def stop(self, uuid: str, grace_s: float, on: Link) -> None:
+        """Shut the guest down within *grace_s* seconds, else end it; 0 ends it at once."""
+        ...
+
+    def runs(self, uuid: str, on: Link) -> bool:
+        """Return whether the VM is on that host."""
+        ...
+
+    def prepare(self, spec: DomainSpec, on: Link) -> None:
+        """Build on the destination what an arriving VM stands on."""
+        ...
+
+    def move(self, uuid: str, source: Link, to: str) -> None:
+        """Move the running VM live to the host of that migration address."""
+        ...
+
+    def attach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
+        """Plug a disk into the running VM."""
+        ...
+
+    def detach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
+        """Unplug a disk from the running VM."""
+        ...

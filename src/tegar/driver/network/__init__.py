@@ -1,0 +1,1 @@
+"""Drivers of one kind: ``port`` says what each must do."""

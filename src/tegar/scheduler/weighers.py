@@ -1,0 +1,22 @@
+"""Weighers: (request, host) to a number; the highest sum wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tegar.scheduler.view import HostView, Request
+
+Weigher = Callable[[Request, HostView], float]
+
+
+def emptiest(request: Request, host: HostView) -> float:
+    """Spread: the share of memory that is still free, 0 to 1 (more under over-commit)."""
+    return host.free_memory_bytes / max(host.memory_bytes, 1)
+
+
+def at_home(request: Request, host: HostView) -> float:
+    """A little for where the VM ran last: its caches may be warm."""
+    return 0.05 if host.id == request.last_host_id else 0.0
+
+
+WEIGHERS: tuple[Weigher, ...] = (emptiest, at_home)
