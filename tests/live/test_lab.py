@@ -109,6 +109,9 @@ def network(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netw
     (metadata / "latest" / "meta-data").mkdir(parents=True)
     (metadata / "latest" / "meta-data" / "instance-id").write_text("i-1234")
     (metadata / "latest" / "user-data").write_text("hello from the test")
+    if shutil.which("ssh-keygen"):
+        must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(metadata / "key")])
+        (metadata / "key.pub").rename(metadata / "latest" / "meta-data" / "public-keys")
     dhcp = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=guest",
             "--bind-interfaces", "--leasefile-ro", "--user=root", "--pid-file=",
             f"--dhcp-range={guest},static,255.255.240.0", f"--dhcp-option=3,{gateway}",
@@ -186,6 +189,29 @@ def test_a_guest_boots_and_knows_what_it_was_told(lab: Lab, web: str, network: N
     assert told["userdata"] == "hello from the test"
     assert told["instance-id"] == "i-1234"
     assert told["address"] == network.guest_ip
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh client")
+def test_the_key_of_the_metadata_service_opens_the_guest(web: str, network: Network) -> None:
+    options = (
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "BatchMode=yes",
+        "ConnectTimeout=20",
+    )
+    words = [word for option in options for word in ("-o", option)]
+
+    argv = [
+        "ssh",
+        *words,
+        "-i",
+        str(network.metadata / "key"),
+        f"root@{network.guest_ip}",
+        "cat",
+        "/run/boots",
+    ]
+
+    wait_until(lambda: run(argv).stdout.strip() == "1", "SSH with the key")
 
 
 def test_a_disk_plugged_into_a_running_guest_is_seen_by_it(lab: Lab, web: str, network: Network) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -185,6 +188,28 @@ def up(topology: Topology, say: Say) -> Lab:
         raise LabError(reason)
     if topology.nfs and (missing := missing_packages(nfs=True)):
         raise LabError("packages are missing: " + " ".join(missing))
+    topology.state_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(topology.state_dir):
+        return _build(topology, say)
+
+
+def attach(state_dir: Path) -> Lab | None:
+    """Return the lab that was built in a state directory, or None; starts nothing."""
+    topology = _recorded(state_dir)
+    return None if topology is None else _lab(topology)
+
+
+def down(state_dir: Path, say: Say) -> None:
+    """Remove every trace of a lab: processes, namespaces, cables, and all its hosts' data.
+
+    Works from what can be seen on the machine, so also after a crash and without a record, and
+    does nothing where there is nothing.  Other files in the state directory stay.
+    """
+    with _alone(state_dir) if state_dir.is_dir() else contextlib.nullcontext():
+        _remove(_recorded(state_dir) or Topology(state_dir, hosts=1), say)
+
+
+def _build(topology: Topology, say: Say) -> Lab:
     topology = _settle(topology)
     _record(topology)
     say(f"lab {topology.prefix}: management {topology.mgmt_cidr}, guests {topology.guest_cidr}")
@@ -202,24 +227,9 @@ def up(topology: Topology, say: Say) -> Lab:
     return lab
 
 
-def attach(state_dir: Path) -> Lab | None:
-    """Return the lab that was built in a state directory, or None; starts nothing."""
-    topology = _recorded(state_dir)
-    return None if topology is None else _lab(topology)
-
-
-def down(state_dir: Path, say: Say) -> None:
-    """Remove every trace of a lab: processes, namespaces, cables, and all its hosts' data.
-
-    Works from what can be seen on the machine, so also after a crash and without a record, and
-    does nothing where there is nothing.  Other files in the state directory stay.
-    """
-    topology = _recorded(state_dir) or Topology(state_dir, hosts=1)
-    names = sorted(powered_names(topology))
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for name, cut in [(name, pool.submit(cut_power, topology, name)) for name in names]:
-            cut.result()
-            say(f"{name} is down")
+def _remove(topology: Topology, say: Say) -> None:
+    state_dir = topology.state_dir
+    _cut_all(topology, say)
     wiring.tear_out(topology)
     below = str(state_dir.absolute()) + "/"
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
@@ -230,8 +240,29 @@ def down(state_dir: Path, say: Say) -> None:
         if path.exists():
             shutil.rmtree(path)
     (state_dir / _RECORD).unlink(missing_ok=True)
+    (state_dir / f"{_RECORD}.new").unlink(missing_ok=True)
+    _cut_all(topology, say)  # a host that a crashed up was about to boot
     if state_dir.is_dir() and not any(state_dir.iterdir()):
         state_dir.rmdir()
+
+
+def _cut_all(topology: Topology, say: Say) -> None:
+    names = sorted(powered_names(topology))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        for name, cut in [(name, pool.submit(cut_power, topology, name)) for name in names]:
+            cut.result()
+            say(f"{name} is down")
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until nobody else builds or removes the lab of a state directory."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _settle(topology: Topology) -> Topology:
@@ -260,7 +291,9 @@ def _record(topology: Topology) -> None:
     lines = ["127.0.0.1 localhost", "::1 localhost", *(f"{ip} {name}" for ip, name in names.items())]
     (shared / "hosts").write_text("\n".join(lines) + "\n")
     facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot}
-    (topology.state_dir / _RECORD).write_text(json.dumps(facts) + "\n")
+    new = topology.state_dir / f"{_RECORD}.new"
+    new.write_text(json.dumps(facts) + "\n")
+    new.replace(topology.state_dir / _RECORD)
 
 
 def _recorded(state_dir: Path) -> Topology | None:

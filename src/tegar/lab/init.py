@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: str, target: Path, kind: str = "none", flags: int = 0, options: str = "") -> None:
-    """Mount by the system call itself: mount(8) would follow /proc/self/fd links too early.
+    """Attach one filesystem by the system call itself; the tool would follow links in /proc too early.
 
     Raises:
         OSError: the kernel refused.

@@ -199,19 +199,19 @@ class Node:
 
 
 def powered_names(topology: Topology) -> set[str]:
-    """Return the names of a lab's nodes that have power, whether or not the lab remembers them."""
-    names = {_names_node(pid, topology) for pid in _pids() if _inner_pid(pid) == 1}
+    """Return the names of a lab's nodes that run or are about to, whether or not the lab remembers them."""
+    names = {_names_node(pid, topology) for pid in _pids()}
     return {name for name in names if name is not None}
 
 
 def cut_power(topology: Topology, name: str) -> None:
-    """Kill a node's first process and return when all that ran in the node has ended.
+    """Kill a node's first process, and what is starting it, and return when all in the node has ended.
 
     Raises:
         LabError: something of it still runs after half a minute.
     """
     for pid in _pids():
-        if _names_node(pid, topology) != name or _inner_pid(pid) != 1:
+        if _names_node(pid, topology) != name:
             continue
         try:
             handle = os.pidfd_open(pid)

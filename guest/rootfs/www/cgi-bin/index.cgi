@@ -6,7 +6,7 @@ name: $name
 uuid: $uuid
 instance-id: ${instance_id:-$uuid}
 boots: $boots
-userdata: $(cat /run/user-data 2>/dev/null)
+userdata: $(awk '{ printf "%s%s", (NR > 1 ? "\\n" : ""), $0 }' /run/user-data 2>/dev/null)
 disks: $disks
 address: $address
 uptime_s: $uptime_s
