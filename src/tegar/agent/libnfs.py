@@ -156,6 +156,7 @@ class Nfs:
         self._do("nfs_open", path.encode(), os.O_RDONLY, byref(fh))
         try:
             buffer = ctypes.create_string_buffer(limit)
-            return buffer.raw[: self._do("nfs_read", fh, c_uint64(limit), buffer)]
+            got = self._do("nfs_read", fh, c_uint64(limit), buffer)
+            return buffer.raw[:got]
         finally:
             self._lib.nfs_close(self._at, fh)

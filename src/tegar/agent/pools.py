@@ -17,8 +17,9 @@ COPY_DEADLINE_S = 4 * 3600.0
 class FilePools:
     """The Disks port: ``<pool>/<volume>.qcow2`` over ``<pool>/templates/<template>.qcow2``.
 
-    Overlays name their base relative to themselves, so a pool works under any mount point and
-    without one.  Files are made under a hidden name and linked to their own when they are whole.
+    Overlays name their base relative to themselves, so a pool works under any mount point.  Without a
+    mount they name it in full, for QEMU's NFS client resolves relative names wrongly (it appends them
+    to the overlay's own name); such a pool is bound to its server's address.  Files are made under a hidden name and linked to their own when they are whole.
     """
 
     def __init__(self, places: Places) -> None:
@@ -47,28 +48,20 @@ class FilePools:
     def create(self, pool: PoolSpec, volume_uuid: str, size_bytes: int, base_uuid: str) -> DiskFacts:
         """Make a disk, or report the one that exists."""
         root, name, what = self._places.pool(pool), f"{check_uuid(volume_uuid)}.qcow2", _name(pool)
-        base = _template(base_uuid) if base_uuid else ""
-        found = qemu_img.info(root.file(name), "qcow2", what=what)
+        base = _base(root, base_uuid) if base_uuid else ""
+        found = _look(root, name, what)
         if found is None:
-            self._check_base(root, base, size_bytes, what)
+            if base_uuid:
+                _check_base(root, base_uuid, size_bytes, what)
             part = _part(name)
             qemu_img.create(root.file(part), size_bytes, base=base, what=what)
             child.files("publish", root.url, f"/{part}", f"/{name}", what=what)
-            found = qemu_img.info(root.file(name), "qcow2", what=what)
+            found = _look(root, name, what)
         if found is None:
             raise AgentRefused("The host", "CreateDisk", f"{name} vanished from {what}")
         if found.size_bytes != _whole(size_bytes) or found.backing != base:
             raise AgentRefused("The host", "CreateDisk", f"{name} exists with another size or base")
         return DiskFacts(volume_uuid, found.size_bytes, found.physical_bytes)
-
-    def _check_base(self, root: Root, base: str, size_bytes: int, what: str) -> None:
-        if not base:
-            return
-        found = qemu_img.info(root.file(base), "qcow2", what=what)
-        if found is None:
-            raise AgentRefused("The host", "CreateDisk", f"{base} is not in {what}; seed it first")
-        if size_bytes < found.size_bytes:
-            raise AgentRefused("The host", "CreateDisk", f"the template needs {found.size_bytes} bytes")
 
     def delete(self, pool: PoolSpec, volume_uuid: str) -> None:
         """Remove a disk."""
@@ -112,8 +105,29 @@ class FilePools:
 
 
 def _seeded(root: Root, template_uuid: str, what: str) -> SeedFacts | None:
-    found = qemu_img.info(root.file(_template(template_uuid)), "qcow2", what=what)
+    found = _look(root, _template(template_uuid), what)
     return SeedFacts(found.size_bytes, found.physical_bytes) if found else None
+
+
+def _base(root: Root, base_uuid: str) -> str:
+    """Return how an overlay in that root names its base."""
+    name = _template(base_uuid)
+    return root.file(name) if root.server else name
+
+
+def _check_base(root: Root, base_uuid: str, size_bytes: int, what: str) -> None:
+    found = _look(root, _template(base_uuid), what)
+    if found is None:
+        raise AgentRefused("The host", "CreateDisk", f"{base_uuid} is not in {what}; seed it first")
+    if size_bytes < found.size_bytes:
+        raise AgentRefused("The host", "CreateDisk", f"the template needs {found.size_bytes} bytes")
+
+
+def _look(root: Root, name: str, what: str) -> qemu_img.Info | None:
+    """Look at an image; QEMU's NFS client mounts the file's own folder, which may not be there yet."""
+    if root.server and not child.files("stat", root.url, f"/{name}", what=what)["there"]:
+        return None
+    return qemu_img.info(root.file(name), "qcow2", what=what)
 
 
 def _template(uuid: str) -> str:
