@@ -1,0 +1,153 @@
+"""What a simulated world is made of: plain records; ``world`` says how they behave."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from dataclasses import dataclass, field
+
+from tegar.agent.host import Host
+from tegar.model.spec import DomainSpec, RouterSpec
+from tegar.model.units import GIB, TIB
+from tegar.wire.virt import DomainState
+
+FIRST_VNC_PORT = 5900
+EMPTY_DISK_BYTES = 196_616  # what qemu-img's empty qcow2 takes
+UNIQUE = uuids.UUID("9a3f1f62-6f1b-4c3c-9d9b-2d1f4c0f7e55")
+
+Where = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large hosts are, and how large pools and image stores."""
+
+    cpus: int = 16
+    cpu_mhz: int = 2400
+    memory_bytes: int = 64 * GIB
+    pool_bytes: int = 10 * TIB
+
+
+@dataclass
+class Times:
+    """Seconds that things take.  Seeding and fetching answer NotYet meanwhile; the others block."""
+
+    start_s: float = 0.0
+    shutdown_s: float = 0.0
+    migrate_s: float = 0.0
+    seed_s: float = 0.0
+    fetch_s: float = 0.0
+
+
+@dataclass
+class Faults:
+    """What is wrong with a host.
+
+    ``refuse`` and ``lose`` count questions by name, ``*`` for any: the next so many are refused
+    with an error, or take effect and their answer is lost.
+    """
+
+    connected: bool = True
+    slow_s: float = 0.0
+    disk_full: bool = False
+    storage_away: bool = False
+    missing_bridges: set[str] = field(default_factory=set)
+    refuse: dict[str, int] = field(default_factory=dict)
+    lose: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Disk:
+    """A file of a pool.  ``writers`` are (host, domain) that have it open; ``boots`` is what guests wrote."""
+
+    uuid: str
+    size_bytes: int
+    physical_bytes: int
+    base: str = ""
+    boots: int = 0
+    writers: set[Where] = field(default_factory=set)
+
+
+@dataclass(eq=False)
+class Image:
+    """A template on a pool or an image store; ``ready_s`` is when its copy is whole."""
+
+    uuid: str
+    format: str
+    size_bytes: int
+    physical_bytes: int
+    sha256: str
+    ready_s: float = 0.0
+
+
+@dataclass(eq=False)
+class Storage:
+    """A primary pool or an image store."""
+
+    name: str
+    capacity_bytes: int
+    disks: dict[str, Disk] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
+
+    def used_bytes(self) -> int:
+        """Return what all files take."""
+        return sum(d.physical_bytes for d in self.disks.values()) + sum(
+            i.physical_bytes for i in self.images.values()
+        )
+
+
+@dataclass(eq=False)
+class Guest:
+    """A domain on a host; ``disks`` are those plugged in now, root first."""
+
+    spec: DomainSpec
+    vnc_port: int
+    since_s: float
+    disks: dict[str, Disk] = field(default_factory=dict)
+    state: DomainState = DomainState.RUNNING
+    deaf: bool = False
+    boots: int = 0
+
+
+@dataclass(frozen=True)
+class ReportTo:
+    """Where a host reports what happens by itself."""
+
+    host_uuid: str
+    urls: tuple[str, ...]
+    secret: str
+
+
+@dataclass(eq=False)
+class Machine:
+    """A simulated host.  ``opened`` are the pools it has reached since it booted."""
+
+    name: str
+    shape: Shape
+    powered: bool = True
+    boot: int = 1
+    faults: Faults = field(default_factory=Faults)
+    guests: dict[str, Guest] = field(default_factory=dict)
+    arriving: dict[str, Guest] = field(default_factory=dict)
+    routers: dict[str, RouterSpec] = field(default_factory=dict)
+    opened: set[Where] = field(default_factory=set)
+    reports: ReportTo | None = None
+    agent: Host | None = None
+
+    @property
+    def uuid(self) -> str:
+        """The machine's own uuid, the same in every world."""
+        return str(uuids.uuid5(UNIQUE, self.name))
+
+    @property
+    def migration_address(self) -> str:
+        """Where guests are sent to."""
+        return f"{self.name}.sim"
+
+    def memory_used_bytes(self) -> int:
+        """Return what its guests take, those that arrive too."""
+        return sum(g.spec.memory_bytes for g in (*self.guests.values(), *self.arriving.values()))
+
+    def free_vnc_port(self) -> int:
+        """Return the lowest display port that no guest has."""
+        taken = {g.vnc_port for g in (*self.guests.values(), *self.arriving.values())}
+        return next(port for port in range(FIRST_VNC_PORT, 65536) if port not in taken)
