@@ -28,6 +28,11 @@ def stock_uuid(kind: type[Row], name: str) -> str:
     return str(uuid.uuid5(_SPACE, f"{kind.__tablename__}/{name}"))
 
 
+def is_stock(row: Account | User) -> bool:
+    """Return whether it is the administrator that every cloud begins with."""
+    return row.uuid == stock_uuid(type(row), ADMIN)
+
+
 def bootstrap(s: Session, vault: Vault, now_s: float, *, admin_password: str) -> None:
     """Make what is missing; what is there stays as it is, the administrator's password too.
 
