@@ -172,11 +172,15 @@ def failed(saga: SagaRow) -> TegarError:
 class SagaFailed(TegarError):
     """An error that came back from a saga: its codes, its sentence and what operators read."""
 
-    code: int  # type: ignore[misc]
-    cs_code: int  # type: ignore[misc]
+    status: int
+    detailed: int
     text: str
     more: str
     says = "{text}"
+
+    def __post_init__(self) -> None:
+        """Take the codes it ended with."""
+        self.code, self.cs_code = self.status, self.detailed  # type: ignore[misc]
 
     def detail(self) -> str:
         """Return what operators read."""

@@ -31,6 +31,7 @@ class Event(StrEnum):
     STOP = "be stopped"
     STOPPED = "have stopped"
     STOP_FAILED = "fail to stop"
+    REBOOTED = "have rebooted"
     DIED = "be found stopped"
     MIGRATE = "be migrated"
     MIGRATED = "have moved"
@@ -54,6 +55,7 @@ VM = Machine(
         (_.RUNNING,       Event.STOP,            _.STOPPING),
         (_.STOPPING,      Event.STOPPED,         _.STOPPED),
         (_.STOPPING,      Event.STOP_FAILED,     _.RUNNING),
+        (_.STOPPING,      Event.REBOOTED,        _.RUNNING),
         (_.RUNNING,       Event.DIED,            _.STOPPED),
         (_.RUNNING,       Event.MIGRATE,         _.MIGRATING),
         (_.MIGRATING,     Event.MIGRATED,        _.RUNNING),

@@ -8,9 +8,4 @@ from tegar.kernel.saga import Saga
 from tegar.saga.env import Env
 from tegar.saga.image_store_add import ADD_STORE
 
-SAGAS: dict[str, Saga[Env, Any]] = {
-    saga.name: saga
-    for saga in (
-        ADD_STORE,
-    )
-}
+SAGAS: dict[str, Saga[Env, Any]] = {saga.name: saga for saga in (ADD_STORE,)}

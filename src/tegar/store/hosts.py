@@ -147,3 +147,8 @@ def pulses(s: Session, host_ids: Sequence[int]) -> dict[int, Pulse]:
 def in_zone(s: Session, zone_id: int) -> Sequence[Host]:
     """Return the hosts of a zone."""
     return s.scalars(select(Host).where(Host.zone_id == zone_id, live(Host)).order_by(Host.id)).all()
+
+
+def held_by(s: Session, vm_id: int) -> set[int]:
+    """Return the hosts on which a VM holds room."""
+    return set(s.scalars(select(Hold.host_id).where(Hold.vm_id == vm_id)))

@@ -1,0 +1,145 @@
+"""Migrate a running VM live.  While it moves it holds room on both hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from tegar.driver.registry import HYPERVISORS
+from tegar.kernel.db import fire
+from tegar.kernel.errors import AgentRefused
+from tegar.kernel.saga import Run, Saga, Step
+from tegar.model.vm import Event, State
+from tegar.saga import hold
+from tegar.saga.env import Env, link
+from tegar.saga.spec import domain_spec
+from tegar.store import hosts
+from tegar.store.hosts import Host
+from tegar.store.vms import Vm
+
+
+@dataclass(frozen=True)
+class MigrateVm:
+    """Which VM, from where, and where to (None: the scheduler chooses)."""
+
+    vm_id: int
+    source_id: int
+    host_id: int | None = None
+
+
+Migrate = Run[Env, MigrateVm]
+
+
+def accepted(run: Migrate) -> None:
+    """Begin: the request made the VM Migrating."""
+
+
+def stays(run: Migrate) -> None:
+    """The VM is Running where it was."""
+
+    def work(s: Session) -> None:
+        vm = s.get_one(Vm, run.params.vm_id)
+        if vm.state == State.MIGRATING:
+            fire(s, vm, Event.MIGRATED)
+
+    run.env.db.tx(work)
+
+
+def hold_destination(run: Migrate) -> int:
+    """Choose a host and take the room there; return the host's id."""
+
+    def work(s: Session) -> int:
+        vm = s.get_one(Vm, run.params.vm_id)
+        held = hosts.held_by(s, vm.id) - {run.params.source_id}
+        if held:
+            return held.pop()
+        source = s.get_one(Host, run.params.source_id)
+        wanted = hold.request(s, vm, only_host_id=run.params.host_id, not_host_id=source.id)
+        return hold.take(s, vm, wanted).host_id
+
+    return run.env.db.tx(work)
+
+
+def free_destination(run: Migrate) -> None:
+    """Give the room there back."""
+
+    def work(s: Session) -> None:
+        for host_id in hosts.held_by(s, run.params.vm_id) - {run.params.source_id}:
+            hosts.release(s, vm_id=run.params.vm_id, host_id=host_id)
+
+    run.env.db.tx(work)
+
+
+def prepare_destination(run: Migrate) -> None:
+    """Build there what the VM stands on."""
+    vm = _vm(run)
+    spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
+    HYPERVISORS[vm.hypervisor].prepare(spec, link(run, run.result(hold_destination)))
+
+
+def leave_destination(run: Migrate) -> None:
+    """Segments and mounts are shared with others and stay."""
+
+
+def move_domain(run: Migrate) -> None:
+    """Move the domain, and see it there.
+
+    Raises:
+        AgentRefused: it runs on neither host (the guest ended by itself meanwhile), or the
+            hypervisor would not move it.
+    """
+    vm, there_id = _vm(run), run.result(hold_destination)
+    source, there = link(run, run.params.source_id), link(run, there_id)
+    driver, address = HYPERVISORS[vm.hypervisor], _address(run, there_id)
+    if driver.runs(vm.uuid, source):
+        driver.move(vm.uuid, source, address)
+    if not driver.runs(vm.uuid, there):
+        raise AgentRefused("The destination", "MigrateDomain", "the VM did not arrive")
+
+
+def move_back(run: Migrate) -> None:
+    """Bring the domain back, should it have arrived."""
+    vm, there_id = _vm(run), run.result(hold_destination)
+    source, there = link(run, run.params.source_id), link(run, there_id)
+    driver = HYPERVISORS[vm.hypervisor]
+    if driver.runs(vm.uuid, there):
+        if driver.runs(vm.uuid, source):
+            return  # it is on its way still, and the source has it
+        spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
+        driver.prepare(spec, source)
+        driver.move(vm.uuid, there, _address(run, run.params.source_id))
+
+
+def say_moved(run: Migrate) -> None:
+    """The VM is Running there, and its room here is free."""
+
+    def work(s: Session) -> None:
+        vm = s.get_one(Vm, run.params.vm_id)
+        if vm.state != State.MIGRATING:
+            return
+        hosts.release(s, vm_id=vm.id, host_id=run.params.source_id)
+        vm.host_id = vm.last_host_id = run.result(hold_destination)
+        vm.updated_s = run.env.clock.now_s()
+        fire(s, vm, Event.MIGRATED)
+
+    run.env.db.tx(work)
+
+
+def _vm(run: Migrate) -> Vm:
+    return run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id))
+
+
+def _address(run: Migrate, host_id: int) -> str:
+    return run.env.db.read(lambda s: s.get_one(Host, host_id).migration_address)
+
+
+MIGRATE_VM = Saga[Env, MigrateVm](
+    "vm.migrate",
+    MigrateVm,
+    Step(accepted, undo=stays),
+    Step(hold_destination, undo=free_destination),
+    Step(prepare_destination, undo=leave_destination),
+    Step(move_domain, undo=move_back),
+    Step(say_moved),
+)

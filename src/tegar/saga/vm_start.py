@@ -1,0 +1,278 @@
+"""Start a VM: room on a host, disks, networks, the domain.  Deploying is the same with other ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tegar.driver.registry import HYPERVISORS, PRIMARY
+from tegar.kernel.db import fire
+from tegar.kernel.errors import Refused
+from tegar.kernel.saga import Run, Saga, Step
+from tegar.model.spec import DomainSpec, PoolSpec, StoreSpec
+from tegar.model.vm import Event, State
+from tegar.model.volume import Event as DiskEvent
+from tegar.model.volume import Kind
+from tegar.model.volume import State as DiskState
+from tegar.saga import hold, network_implement
+from tegar.saga.env import Env, link
+from tegar.saga.spec import domain_spec
+from tegar.store import hosts, volumes
+from tegar.store.images import Copy, ImageStore, Template
+from tegar.store.pools import Pool, Seed
+from tegar.store.vms import Vm
+from tegar.store.volumes import Volume
+
+
+@dataclass(frozen=True)
+class StartVm:
+    """Which VM, and the only host allowed (None: the scheduler chooses)."""
+
+    vm_id: int
+    host_id: int | None = None
+
+
+Start = Run[Env, StartVm]
+
+
+def accepted(run: Start) -> None:
+    """Begin: the request made the VM Starting."""
+
+
+def back_to_stopped(run: Start) -> None:
+    """The VM is Stopped again."""
+
+    def work(s: Session) -> None:
+        vm = s.get_one(Vm, run.params.vm_id)
+        if vm.state == State.STARTING:
+            fire(s, vm, Event.START_FAILED)
+
+    run.env.db.tx(work)
+
+
+def hold_host(run: Start) -> int:
+    """Choose a host, and pools for disks that have none, and take the room; return the host's id."""
+
+    def work(s: Session) -> int:
+        vm = s.get_one(Vm, run.params.vm_id)
+        if vm.host_id is None:
+            wanted = hold.request(s, vm, only_host_id=run.params.host_id)
+            vm.host_id = hold.take(s, vm, wanted).host_id
+            s.flush()
+        return vm.host_id
+
+    return run.env.db.tx(work)
+
+
+def free_host(run: Start) -> None:
+    """Give the room back; disks that were never made give up their pool."""
+
+    def work(s: Session) -> None:
+        vm = s.get_one(Vm, run.params.vm_id)
+        hosts.release(s, vm_id=vm.id)
+        vm.host_id = None
+        for volume in volumes.of_vm(s, vm.id):
+            if volume.state == DiskState.ALLOCATED:
+                volumes.release(s, volume)
+                volume.pool_id = None
+
+    run.env.db.tx(work)
+
+
+@dataclass(frozen=True)
+class SeedPlan:
+    """A template to be cached on a pool, from a store; ``ready`` when it is there already."""
+
+    ready: bool
+    template_id: int
+    template_uuid: str
+    pool_id: int
+    pool: PoolSpec
+    store: StoreSpec | None
+
+
+def seed_template(run: Start) -> None:
+    """Cache the template on the pool of the root disk, once for all VMs made from it."""
+    plan = run.env.db.read(lambda s: _seed_plan(s, run.params.vm_id))
+    if plan is None or plan.ready:
+        return
+    if plan.store is None:
+        raise Refused("The template is on no image store of the zone")
+    via = link(run, run.result(hold_host))
+    facts = PRIMARY[plan.pool.kind].seed(plan.pool, plan.template_uuid, plan.store, via)
+
+    def note(s: Session) -> None:
+        where = (Seed.template_id == plan.template_id, Seed.pool_id == plan.pool_id)
+        seed = s.scalars(select(Seed).where(*where)).one_or_none()
+        if seed is None:
+            seed = Seed(template_id=plan.template_id, pool_id=plan.pool_id)
+            s.add(seed)
+        seed.ready, seed.physical_bytes = True, facts.physical_bytes
+
+    run.env.db.tx(note)
+
+
+def _seed_plan(s: Session, vm_id: int) -> SeedPlan | None:
+    root = next((v for v in volumes.of_vm(s, vm_id) if v.kind == Kind.ROOT), None)
+    if (
+        root is None
+        or root.state not in (DiskState.ALLOCATED, DiskState.CREATING)
+        or root.template_id is None
+    ):
+        return None
+    pool, template = s.get_one(Pool, root.pool_id), s.get_one(Template, root.template_id)
+    seeded = s.scalars(
+        select(Seed).where(Seed.template_id == template.id, Seed.pool_id == pool.id)
+    ).one_or_none()
+    store = s.scalars(
+        select(ImageStore).join(Copy, Copy.store_id == ImageStore.id).where(Copy.template_id == template.id)
+    ).first()
+    ready = bool(seeded and seeded.ready)
+    return SeedPlan(ready, template.id, template.uuid, pool.id, pool.spec(), store.spec() if store else None)
+
+
+def keep_seed(run: Start) -> None:
+    """A cached template is of use to the next VM: it stays."""
+
+
+@dataclass(frozen=True)
+class DiskPlan:
+    """A disk to be made."""
+
+    volume_id: int
+    volume_uuid: str
+    size_bytes: int
+    pool: PoolSpec
+    base_uuid: str
+
+
+def make_disks(run: Start) -> list[int]:
+    """Make the disks that do not exist yet; return the volumes' ids."""
+    plans = run.env.db.tx(lambda s: _disk_plans(s, run.params.vm_id))
+    for plan in plans:
+        via = link(run, run.result(hold_host))
+        facts = PRIMARY[plan.pool.kind].create(
+            plan.pool, plan.volume_uuid, plan.size_bytes, plan.base_uuid, via
+        )
+        run.env.db.tx(lambda s, p=plan, f=facts: _made(s, p.volume_id, f.physical_bytes))  # type: ignore[misc]
+    return [p.volume_id for p in plans]
+
+
+def _disk_plans(s: Session, vm_id: int) -> list[DiskPlan]:
+    """Mark the disks that must be made as being made, and return them."""
+    plans = []
+    for volume in volumes.of_vm(s, vm_id):
+        if volume.state == DiskState.ALLOCATED:
+            fire(s, volume, DiskEvent.CREATE)
+        if volume.state == DiskState.CREATING:
+            pool = s.get_one(Pool, volume.pool_id)
+            base = s.get_one(Template, volume.template_id).uuid if volume.template_id else ""
+            plans.append(DiskPlan(volume.id, volume.uuid, volume.size_bytes, pool.spec(), base))
+    return plans
+
+
+def _made(s: Session, volume_id: int, physical_bytes: int) -> None:
+    volume = s.get_one(Volume, volume_id)
+    volume.physical_bytes = physical_bytes
+    if volume.state == DiskState.CREATING:
+        fire(s, volume, DiskEvent.CREATED)
+
+
+def drop_disks(run: Start) -> None:
+    """Remove the disks that this start made.
+
+    A VM whose disks were never ready before this start has nothing on them; one that was
+    started before keeps all of its own, for make_disks made none.
+    """
+    if run.has(make_disks):
+        made = set(run.result(make_disks))
+    else:
+        made = set(run.env.db.read(lambda s: _half_made(s, run.params.vm_id)))
+    plans = run.env.db.read(lambda s: _existing(s, made))
+    for plan in plans:
+        PRIMARY[plan.pool.kind].delete(plan.pool, plan.volume_uuid, link(run, run.result(hold_host)))
+        run.env.db.tx(lambda s, p=plan: _unmade(s, p.volume_id))  # type: ignore[misc]
+
+
+def _half_made(s: Session, vm_id: int) -> list[int]:
+    """Return the volumes that the interrupted step was making.
+
+    Only a first start makes disks: then no volume was attached before, so those that became
+    ready in the same step are of this start too.
+    """
+    fresh = s.get_one(Vm, vm_id).last_host_id is None
+    busy = [v.id for v in volumes.of_vm(s, vm_id) if v.state == DiskState.CREATING]
+    ready = [v.id for v in volumes.of_vm(s, vm_id) if v.state == DiskState.READY and v.attached_s is None]
+    return busy + (ready if fresh else [])
+
+
+def _existing(s: Session, ids: set[int]) -> list[DiskPlan]:
+    found = []
+    for volume in s.scalars(select(Volume).where(Volume.id.in_(ids))):
+        if volume.state in (DiskState.CREATING, DiskState.READY):
+            pool = s.get_one(Pool, volume.pool_id)
+            found.append(DiskPlan(volume.id, volume.uuid, volume.size_bytes, pool.spec(), ""))
+    return found
+
+
+def _unmade(s: Session, volume_id: int) -> None:
+    volume = s.get_one(Volume, volume_id)
+    volume.physical_bytes = 0
+    if volume.state in (DiskState.CREATING, DiskState.READY):
+        fire(s, volume, DiskEvent.CREATE_FAILED)
+
+
+def connect_networks(run: Start) -> None:
+    """Let the routers of the VM's networks know it, so that it gets its address and user data."""
+    network_implement.obey_in(run, network_implement.networks_of(run.env.db, run.params.vm_id))
+
+
+def leave_networks(run: Start) -> None:
+    """The VM keeps its addresses, so its routers go on knowing it."""
+
+
+def start_domain(run: Start) -> int:
+    """Run the domain; return the port of its display."""
+    kind, spec = run.env.db.read(lambda s: _what(s, run.params.vm_id))
+    return HYPERVISORS[kind].start(spec, link(run, run.result(hold_host)))
+
+
+def _what(s: Session, vm_id: int) -> tuple[str, DomainSpec]:
+    vm = s.get_one(Vm, vm_id)
+    return vm.hypervisor, domain_spec(s, vm)
+
+
+def destroy_domain(run: Start) -> None:
+    """End the domain, should it run."""
+    kind, spec = run.env.db.read(lambda s: _what(s, run.params.vm_id))
+    HYPERVISORS[kind].stop(spec.uuid, 0, link(run, run.result(hold_host)))
+
+
+def say_running(run: Start) -> None:
+    """The VM is Running."""
+
+    def work(s: Session) -> None:
+        vm = s.get_one(Vm, run.params.vm_id)
+        if vm.state != State.STARTING:
+            return
+        now_s = run.env.clock.now_s()
+        vm.vnc_port, vm.last_host_id, vm.updated_s = run.result(start_domain), vm.host_id, now_s
+        fire(s, vm, Event.STARTED)
+        for volume in volumes.of_vm(s, vm.id):
+            volume.attached_s = volume.attached_s or now_s
+
+    run.env.db.tx(work)
+
+
+STEPS = (
+    Step(hold_host, undo=free_host),
+    Step(seed_template, undo=keep_seed, patience_s=60),
+    Step(make_disks, undo=drop_disks),
+    Step(connect_networks, undo=leave_networks),
+    Step(start_domain, undo=destroy_domain),
+    Step(say_running),
+)
+
+START_VM = Saga[Env, StartVm]("vm.start", StartVm, Step(accepted, undo=back_to_stopped), *STEPS)
