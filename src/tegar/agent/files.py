@@ -259,8 +259,8 @@ def main(argv: list[str]) -> None:
         answer = VERBS[argv[0]](*argv[1:])
     except OSError as e:
         why = e.strerror or str(e)
-        refused = isinstance(e.errno, int) and e.errno not in AWAY and not argv[1].startswith("nfs://")
-        kind = "refused" if refused and argv[0] != "open" else "unavailable"
+        away = isinstance(e, NotADirectoryError) or e.errno in AWAY or argv[1].startswith("nfs://")
+        kind = "unavailable" if away or argv[0] == "open" else "refused"
         answer = {kind: f"{why} ({argv[1]})" if argv[1] not in why else why}
     print(json.dumps(answer))
 

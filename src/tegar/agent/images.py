@@ -93,7 +93,7 @@ def _kept(root: Root, template_uuid: str, what: str) -> ImageFacts | None:
 
 
 def _open(root: Root, what: str) -> dict[str, object]:
-    return child.files("open", root.url, *(["make"] if root.make else []), what=what)
+    return child.files("open", root.url, what=what)
 
 
 def _name(store: StoreSpec) -> str:

@@ -88,7 +88,7 @@ class Places:
         """Return where an image store is, mounting it if that is how."""
         url = urlsplit(store.url)
         if url.scheme == "file" and not url.netloc:
-            return Root(check_path(url.path), make=True)
+            return Root(check_path(url.path))
         if url.scheme == "nfs":
             return self._nfs(store.uuid, url.netloc, url.path)
         raise AgentRefused("The host", "OpenStore", f"it cannot reach {url.scheme}:// stores")
