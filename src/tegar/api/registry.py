@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from tegar.api.commands import (
     account,
+    capacity,
+    cluster,
     domain,
     job,
+    network_provider,
+    os_type,
+    physical_network,
+    pod,
     user,
     zone,
 )
@@ -17,6 +23,12 @@ MODULES = (
     domain,
     account,
     user,
+    capacity,
+    cluster,
+    network_provider,
+    os_type,
+    physical_network,
+    pod,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

@@ -1,0 +1,152 @@
+"""Physical networks and what they carry."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import select
+
+from tegar.kernel.db import live
+from tegar.kernel.errors import BadParameter, Refused
+from tegar.kernel.saga import SagaRow
+from tegar.model.errors import Exists
+from tegar.model.network import Traffic
+from tegar.ops import job
+from tegar.ops.ctx import Ctx
+from tegar.store.serial import alone
+from tegar.store.zones import PhysicalNetwork, Provider, RouterElement, TrafficType, Zone
+
+ROUTER = "VirtualRouter"
+PROVIDERS = (ROUTER, "SecurityGroupProvider", "VpcVirtualRouter")
+WITH_ELEMENT = (ROUTER, "VpcVirtualRouter")
+ISOLATIONS = ("VLAN", "L3")
+_BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+
+
+def isolation(methods: list[str]) -> str:
+    """Return the isolation method.
+
+    Raises:
+        BadParameter: more than one, or one that this cloud does not have.
+    """
+    if not methods:
+        return "VLAN"
+    if len(methods) > 1 or methods[0].upper() not in ISOLATIONS:
+        raise BadParameter("isolationmethods", f"give one of {', '.join(ISOLATIONS)}")
+    return methods[0].upper()
+
+
+def create(ctx: Ctx, made: PhysicalNetwork) -> SagaRow:
+    """Make a physical network with its providers, all disabled.
+
+    Raises:
+        Exists: the zone has one of that name.
+    """
+    alone(ctx.s)
+    taken = select(PhysicalNetwork.id).where(
+        PhysicalNetwork.zone_id == made.zone_id, PhysicalNetwork.name == made.name, live(PhysicalNetwork)
+    )
+    if ctx.s.scalars(taken).first():
+        raise Exists("physical network", made.name)
+    ctx.s.add(made)
+    ctx.s.flush()
+    providers = [Provider(physical_network_id=made.id, name=name) for name in PROVIDERS]
+    ctx.s.add_all(providers)
+    ctx.s.flush()
+    ctx.s.add_all(RouterElement(provider_id=p.id) for p in providers if p.name in WITH_ELEMENT)
+    ctx.note("PHYSICAL.NETWORK.CREATE", f"Physical network {made.name} created", made)
+    return job.done(ctx, made)
+
+
+def changed(ctx: Ctx, network: PhysicalNetwork) -> SagaRow:
+    """Note that a physical network was changed."""
+    ctx.note("PHYSICAL.NETWORK.UPDATE", f"Physical network {network.name} changed", network)
+    return job.done(ctx, network)
+
+
+def carry(ctx: Ctx, network: PhysicalNetwork, traffic: Traffic, label: str) -> SagaRow:
+    """Let a physical network carry a kind of traffic, on the bridge of that name on KVM hosts.
+
+    Raises:
+        Exists: it does already.
+        BadParameter: no such bridge can be.
+        Refused: another physical network of the zone carries what only one may.
+    """
+    if not _BRIDGE.fullmatch(label):
+        raise BadParameter(
+            "kvmnetworklabel", f"{label[:40]!r} is not the name of a bridge (15 letters, digits, . _ -)"
+        )
+    alone(ctx.s)
+    carried = ctx.s.execute(
+        select(TrafficType.physical_network_id, PhysicalNetwork.name)
+        .join(PhysicalNetwork, PhysicalNetwork.id == TrafficType.physical_network_id)
+        .where(PhysicalNetwork.zone_id == network.zone_id, TrafficType.traffic == traffic)
+        .where(live(TrafficType), live(PhysicalNetwork))
+    ).all()
+    if any(network_id == network.id for network_id, _ in carried):
+        raise Exists("traffic type", traffic)
+    if carried and traffic != Traffic.GUEST:
+        raise Refused(f"Physical network {carried[0][1]} of the zone carries {traffic} traffic already")
+    row = TrafficType(physical_network_id=network.id, traffic=traffic, kvm_label=label)
+    ctx.s.add(row)
+    ctx.s.flush()
+    ctx.note("TRAFFIC.TYPE.CREATE", f"Physical network {network.name} carries {traffic} traffic", row)
+    return job.done(ctx, row)
+
+
+def enable_provider(ctx: Ctx, provider: Provider, state: str) -> SagaRow:
+    """Enable or disable a provider.
+
+    Raises:
+        Refused: its virtual router element is not enabled, or there is no such provider in this release.
+    """
+    if state == "Enabled" and provider.name != ROUTER:
+        raise Refused(f"{provider.name} cannot be enabled: this release has {ROUTER} only")
+    if state == "Enabled":
+        element = ctx.s.scalars(
+            select(RouterElement).where(RouterElement.provider_id == provider.id, live(RouterElement))
+        ).one()
+        if not element.enabled:
+            raise Refused(
+                f"{provider.name} cannot be enabled yet: first call configureVirtualRouterElement "
+                f"with id={element.uuid} and enabled=true"
+            )
+    provider.state = state
+    ctx.note("SERVICE.PROVIDER.UPDATE", f"Provider {provider.name} is {state}", provider)
+    return job.done(ctx, provider)
+
+
+def enable_element(ctx: Ctx, element: RouterElement, *, enabled: bool) -> SagaRow:
+    """Allow or forbid the virtual router of a provider."""
+    element.enabled = enabled
+    ctx.note("NETWORK.ELEMENT.CONFIGURE", f"Virtual router element enabled: {enabled}", element)
+    return job.done(ctx, element)
+
+
+def of_zone(ctx: Ctx, zone: Zone, wanted: PhysicalNetwork | None) -> tuple[PhysicalNetwork, str]:
+    """Return the physical network for guests of a zone, and the bridge that carries them.
+
+    Raises:
+        Refused: none or several will do, or the one wanted does not carry guests.
+    """
+    stmt = (
+        select(PhysicalNetwork, TrafficType.kvm_label)
+        .join(TrafficType, TrafficType.physical_network_id == PhysicalNetwork.id)
+        .where(TrafficType.traffic == Traffic.GUEST, live(TrafficType), live(PhysicalNetwork))
+        .where(PhysicalNetwork.zone_id == zone.id)
+    )
+    found = [(p, label) for p, label in ctx.s.execute(stmt.order_by(PhysicalNetwork.id))]
+    if wanted is not None:
+        found = [(p, label) for p, label in found if p.id == wanted.id]
+        if not found:
+            raise Refused(
+                f"Physical network {wanted.name} does not carry Guest traffic in zone {zone.name}; "
+                "add it with addTrafficType"
+            )
+    up = [(p, label) for p, label in found if p.state == "Enabled"]
+    if not up:
+        raise Refused(f"Zone {zone.name} has no enabled physical network that carries Guest traffic")
+    if len(up) > 1:
+        names = ", ".join(p.name for p, _ in up)
+        raise Refused(f"Several physical networks carry Guest traffic ({names}); say physicalnetworkid")
+    return up[0]
