@@ -1,0 +1,123 @@
+"""Fixtures: databases and a whole simulated cloud."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.cloud import KEY, Cloud
+from support.mariadb import MariaDb, why_not
+from tegar.kernel.clock import ManualClock
+from tegar.kernel.db import Db
+from tegar.kernel.secret import Vault
+from tegar.ops.bootstrap import bootstrap
+from tegar.sim.world import World
+from tegar.store.schema import METADATA
+
+BOTH = [pytest.param("sqlite"), pytest.param("mariadb", marks=pytest.mark.mariadb)]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--clouds",
+        default="sqlite",
+        help="databases that whole clouds run on: sqlite, mariadb or sqlite,mariadb",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cloud_kind" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--clouds").split(",")
+        metafunc.parametrize("cloud_kind", wanted, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """A server of our own, started when the first test wants one."""
+    if why_not():
+        pytest.skip(why_not())
+    server = MariaDb()
+    yield server
+    server.stop()
+
+
+class Databases:
+    """Fresh databases; those of SQLite are copies of a file that was made once."""
+
+    def __init__(self, tmp: Path, request: pytest.FixtureRequest) -> None:
+        self._tmp, self._request = tmp, request
+        self._blank: Path | None = None
+        self._cloud: Path | None = None
+        self._count = 0
+
+    def url(self, kind: str, file: Path) -> tuple[str, str]:
+        """Return the address of a database with all tables, and its name on the server if there is one."""
+        if kind == "mariadb":
+            name, url = self._request.getfixturevalue("mariadb").new()
+            create(url)
+            return url, name
+        if self._blank is None:
+            self._blank = self._tmp / "blank.db"
+            create(f"sqlite:///{self._blank}")
+        shutil.copy(self._blank, file)
+        return f"sqlite:///{file}", ""
+
+    def drop(self, name: str) -> None:
+        """Remove a database of the server."""
+        if name:
+            self._request.getfixturevalue("mariadb").drop(name)
+
+
+def create(url: str) -> None:
+    """Make all tables."""
+    db = Db(url)
+    METADATA.create_all(db.engine)
+    db.close()
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Databases:
+    """The maker of databases."""
+    return Databases(tmp_path_factory.mktemp("db"), request)
+
+
+@pytest.fixture(params=BOTH)
+def db_url(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database with all tables: SQLite, and again MariaDB."""
+    url, name = databases.url(request.param, tmp_path / "tegar.db")
+    yield url
+    databases.drop(name)
+
+
+@pytest.fixture
+def db(db_url: str) -> Iterator[Db]:
+    """An empty database with all tables: SQLite, and again MariaDB."""
+    opened = Db(db_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def cloud_kind(request: pytest.FixtureRequest) -> str:
+    """Which database a whole cloud runs on."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def cloud(cloud_kind: str, databases: Databases, tmp_path: Path) -> Iterator[Cloud]:
+    """A whole cloud on simulated hosts; afterwards nothing impossible may have happened in its world."""
+    url, name = databases.url(cloud_kind, tmp_path / "cloud.db")
+    clock = ManualClock()
+    opened = Db(url, clock)
+    opened.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password="password"))
+    world = World(clock=clock)
+    whole = Cloud(opened, world, clock)
+    yield whole
+    whole.close()
+    opened.close()
+    databases.drop(name)
+    assert world.violations == []
