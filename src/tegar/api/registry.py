@@ -6,12 +6,15 @@ from tegar.api.commands import (
     account,
     capacity,
     cluster,
+    disk_offering,
     domain,
     job,
+    network_offering,
     network_provider,
     os_type,
     physical_network,
     pod,
+    service_offering,
     user,
     zone,
 )
@@ -29,6 +32,9 @@ MODULES = (
     os_type,
     physical_network,
     pod,
+    service_offering,
+    disk_offering,
+    network_offering,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}
