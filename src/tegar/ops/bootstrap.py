@@ -6,27 +6,20 @@ same moment clash and one of them looks again, and what an operator deleted does
 
 from __future__ import annotations
 
-import uuid
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.kernel.db import Row, by_uuid, live
+from tegar.kernel.db import by_uuid, live
 from tegar.kernel.password import hash_password
 from tegar.kernel.secret import Vault, token
 from tegar.model.access import Role
 from tegar.model.units import GIB, MIB
+from tegar.ops import network_offering, os_type
 from tegar.store.accounts import Account, Domain, User
 from tegar.store.offerings import DiskOffering, ServiceOffering
+from tegar.store.stock import stock_uuid
 
 ADMIN = "admin"
-_SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "tegar.stock")
-
-
-def stock_uuid(kind: type[Row], name: str) -> str:
-    """Return the uuid that a stock row has in every cloud."""
-    return str(uuid.uuid5(_SPACE, f"{kind.__tablename__}/{name}"))
-
 
 def is_stock(row: Account | User) -> bool:
     """Return whether it is the administrator that every cloud begins with."""
@@ -53,6 +46,8 @@ def bootstrap(s: Session, vault: Vault, now_s: float, *, admin_password: str) ->
             offering.created_s = now_s
             s.add(offering)
     s.flush()
+    os_type.seed(s)
+    network_offering.seed(s)
 
 
 def admin_keys(s: Session, vault: Vault) -> tuple[str, str]:
