@@ -6,6 +6,7 @@ from tegar.api.commands import (
     account,
     capacity,
     cluster,
+    deploy,
     disk_offering,
     domain,
     job,
@@ -16,6 +17,8 @@ from tegar.api.commands import (
     pod,
     service_offering,
     user,
+    vm,
+    volume,
     zone,
 )
 from tegar.kernel.command import Command
@@ -23,6 +26,9 @@ from tegar.kernel.command import Command
 MODULES = (
     zone,
     job,
+    deploy,
+    vm,
+    volume,
     domain,
     account,
     user,

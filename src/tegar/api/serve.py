@@ -165,7 +165,9 @@ class Api:
 
 def failed(saga: SagaRow) -> TegarError:
     """Return the error a saga ended with."""
-    return SagaFailed(saga.code or 530, saga.cs_code or 4250, saga.error or "The work failed", saga.detail or "")
+    return SagaFailed(
+        saga.code or 530, saga.cs_code or 4250, saga.error or "The work failed", saga.detail or ""
+    )
 
 
 @dataclass(eq=False)

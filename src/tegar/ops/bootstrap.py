@@ -21,6 +21,7 @@ from tegar.store.stock import stock_uuid
 
 ADMIN = "admin"
 
+
 def is_stock(row: Account | User) -> bool:
     """Return whether it is the administrator that every cloud begins with."""
     return row.uuid == stock_uuid(type(row), ADMIN)

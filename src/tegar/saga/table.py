@@ -7,5 +7,27 @@ from typing import Any
 from tegar.kernel.saga import Saga
 from tegar.saga.env import Env
 from tegar.saga.image_store_add import ADD_STORE
+from tegar.saga.vm_deploy import DEPLOY_VM
+from tegar.saga.vm_destroy import DESTROY_VM
+from tegar.saga.vm_migrate import MIGRATE_VM
+from tegar.saga.vm_reboot import REBOOT_VM
+from tegar.saga.vm_start import START_VM
+from tegar.saga.vm_stop import STOP_VM
+from tegar.saga.volume_attach import ATTACH_VOLUME
+from tegar.saga.volume_delete import DELETE_VOLUME
+from tegar.saga.volume_detach import DETACH_VOLUME
 
-SAGAS: dict[str, Saga[Env, Any]] = {saga.name: saga for saga in (ADD_STORE,)}
+_ALL: tuple[Saga[Env, Any], ...] = (
+    ADD_STORE,
+    DEPLOY_VM,
+    START_VM,
+    STOP_VM,
+    REBOOT_VM,
+    MIGRATE_VM,
+    DESTROY_VM,
+    ATTACH_VOLUME,
+    DETACH_VOLUME,
+    DELETE_VOLUME,
+)
+
+SAGAS: dict[str, Saga[Env, Any]] = {saga.name: saga for saga in _ALL}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from enum import StrEnum
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement, Select
 
@@ -13,6 +14,8 @@ from tegar.kernel.page import Page, fetch, paging
 from tegar.ops import access
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Domain
+
+S = TypeVar("S", bound=StrEnum)
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,8 @@ class OwnedList(List):
             recursive=self.is_recursive,
             by_id=by_id,
         )
+
+
+def named(kind: type[S], text: str) -> list[S]:
+    """Return the state of that name, whatever its case; none when there is no such state."""
+    return [state for state in kind if state.value.lower() == text.lower()]

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import Row
+from tegar.store.accounts import Domain
 
 R = TypeVar("R", bound=Row)
 
@@ -32,3 +33,8 @@ def date(at_s: float | None) -> str | None:
 def uuid_of(rows: dict[int, R], id: int | None) -> str | None:
     """Return the uuid of a row that was loaded, None for none."""
     return rows[id].uuid if id is not None and id in rows else None
+
+
+def path_of(domain: Domain | None) -> str | None:
+    """Return a domain's path as the protocol shows it: ``ROOT/sales``."""
+    return "ROOT" + domain.path.rstrip("/") if domain else None

@@ -1,0 +1,174 @@
+"""Virtual machines: what a caller can ask of one that exists."""
+
+from __future__ import annotations
+
+import json
+
+from tegar.kernel.db import fire
+from tegar.kernel.errors import Refused
+from tegar.kernel.saga import SagaRow
+from tegar.model.settings import STOP_GRACE_S
+from tegar.model.vm import Event, State
+from tegar.ops.access import must_operate
+from tegar.ops.ctx import Ctx
+from tegar.ops.deploy import HOST_NAME
+from tegar.saga.vm_destroy import DESTROY_VM, DestroyVm
+from tegar.saga.vm_migrate import MIGRATE_VM, MigrateVm
+from tegar.saga.vm_reboot import REBOOT_VM
+from tegar.saga.vm_start import START_VM, StartVm
+from tegar.saga.vm_stop import STOP_VM, StopVm
+from tegar.store import networks
+from tegar.store.hosts import Host
+from tegar.store.vms import Vm
+from tegar.store.volumes import Volume
+
+
+def start(ctx: Ctx, vm: Vm, *, on: Host | None = None) -> SagaRow:
+    """Ask for a stopped VM to run.
+
+    The VM is Starting and the job exists when this returns, both or neither.
+
+    Args:
+        ctx: the caller.
+        vm: the VM to start.
+        on: start it there and nowhere else; by default the scheduler chooses.
+
+    Raises:
+        Denied: the caller may not operate the VM.
+        BadTransition: the VM is not Stopped.
+        Stale: another request changed the VM at the same moment; retry.
+    """
+    must_operate(ctx, vm)
+    fire(ctx.s, vm, Event.START)
+    ctx.note("VM.START", f"Starting VM {vm.name}", vm, state="Started")
+    return START_VM.submit(ctx.s, StartVm(vm.id, on.id if on else None), ctx.job(vm))
+
+
+def stop(ctx: Ctx, vm: Vm, *, forced: bool) -> SagaRow:
+    """Ask for a running VM to stop; forced ends it without asking the guest.
+
+    Raises:
+        BadTransition: the VM is not Running.
+    """
+    must_operate(ctx, vm)
+    fire(ctx.s, vm, Event.STOP)
+    ctx.note("VM.STOP", f"Stopping VM {vm.name}", vm, state="Started")
+    return STOP_VM.submit(ctx.s, _stop(ctx, vm, forced=forced), ctx.job(vm))
+
+
+def _stop(ctx: Ctx, vm: Vm, *, forced: bool) -> StopVm:
+    assert vm.host_id is not None, "a running VM has a host"
+    return StopVm(vm.id, vm.host_id, 0.0 if forced else float(STOP_GRACE_S.of(ctx.s)))
+
+
+def reboot(ctx: Ctx, vm: Vm, *, forced: bool) -> SagaRow:
+    """Ask for a running VM to stop and start again where it is.
+
+    Raises:
+        BadTransition: the VM is not Running.
+    """
+    must_operate(ctx, vm)
+    fire(ctx.s, vm, Event.STOP)
+    ctx.note("VM.REBOOT", f"Rebooting VM {vm.name}", vm, state="Started")
+    return REBOOT_VM.submit(ctx.s, _stop(ctx, vm, forced=forced), ctx.job(vm))
+
+
+def migrate(ctx: Ctx, vm: Vm, *, to: Host | None) -> SagaRow:
+    """Ask for a running VM to move, live.
+
+    Raises:
+        BadTransition: the VM is not Running.
+        Refused: it is there already, or the host is of another cluster.
+    """
+    assert ctx.is_admin, "only operators move VMs"
+    fire(ctx.s, vm, Event.MIGRATE)
+    assert vm.host_id is not None, "a running VM has a host"
+    here = ctx.s.get_one(Host, vm.host_id)
+    if to is not None and to.id == here.id:
+        raise Refused(f"VM {vm.name} is on host {to.name} already")
+    if to is not None and to.cluster_id != here.cluster_id:
+        raise Refused(f"Host {to.name} is in another cluster than {here.name}, where VM {vm.name} runs")
+    ctx.note("VM.MIGRATE", f"Migrating VM {vm.name}", vm, state="Started")
+    return MIGRATE_VM.submit(ctx.s, MigrateVm(vm.id, here.id, to.id if to else None), ctx.job(vm))
+
+
+def destroy(ctx: Ctx, vm: Vm, *, expunge: bool, volumes_too: list[Volume]) -> SagaRow:
+    """Ask for a VM to end; it can be recovered until it is expunged.
+
+    Raises:
+        BadTransition: the VM is neither Running, Stopped nor in Error.
+        Refused: the VM is protected against deletion, or a named volume is not on it.
+    """
+    must_operate(ctx, vm)
+    if vm.delete_protection:
+        raise Refused(f"VM {vm.name} is protected against deletion; clear deleteprotection first")
+    for volume in volumes_too:
+        must_operate(ctx, volume)
+        if volume.vm_id != vm.id:
+            raise Refused(f"Volume {volume.uuid} is not attached to VM {vm.name}")
+    host_id = vm.host_id
+    if vm.state == State.RUNNING:
+        fire(ctx.s, vm, Event.STOP)
+    elif vm.state not in (State.STOPPED, State.ERROR, State.DESTROYED) or (
+        vm.state == State.DESTROYED and not expunge
+    ):
+        vm.machine.after(vm.state, Event.DESTROY)
+    ctx.note("VM.DESTROY", f"Destroying VM {vm.name}", vm, state="Started")
+    params = DestroyVm(vm.id, host_id, expunge, tuple(v.id for v in volumes_too))
+    return DESTROY_VM.submit(ctx.s, params, ctx.job(vm))
+
+
+def expunge(ctx: Ctx, vm: Vm) -> SagaRow:
+    """Ask for a destroyed VM to vanish with its disks.
+
+    Raises:
+        BadTransition: the VM is not Destroyed.
+    """
+    must_operate(ctx, vm)
+    vm.machine.after(vm.state, Event.EXPUNGE)
+    ctx.note("VM.EXPUNGE", f"Expunging VM {vm.name}", vm, state="Started")
+    job = ctx.job(vm)
+    return DESTROY_VM.submit(ctx.s, DestroyVm(vm.id, None, expunge=True), job)
+
+
+def recover(ctx: Ctx, vm: Vm) -> Vm:
+    """Bring a destroyed VM back, Stopped.
+
+    Raises:
+        BadTransition: the VM is not Destroyed.
+    """
+    must_operate(ctx, vm)
+    fire(ctx.s, vm, Event.RECOVER)
+    vm.destroyed_s, vm.updated_s = None, ctx.now_s
+    ctx.note("VM.RECOVER", f"Recovered VM {vm.name}", vm)
+    return vm
+
+
+def tell_routers(ctx: Ctx, vm: Vm) -> None:
+    """What the routers say of the VM changed: they are brought up to date at its next start."""
+    for nic in networks.nics_of(ctx.s, vm.id):
+        networks.want_again(ctx.s, nic.network_id)
+
+
+def set_details(vm: Vm, details: dict[str, str] | None, *, cleanup: bool) -> None:
+    """Replace a VM's details, or remove them all."""
+    if cleanup:
+        vm.details = "{}"
+    elif details is not None:
+        vm.details = json.dumps(details)
+
+
+def rename(ctx: Ctx, vm: Vm, name: str) -> None:
+    """Give a stopped VM another host name.
+
+    Raises:
+        Refused: the VM is not Stopped, or the name is not a host name.
+    """
+    if vm.state != State.STOPPED:
+        raise Refused(f"VM {vm.name} is {vm.state.value}; stop it before it gets another name")
+    if not HOST_NAME.match(name):
+        raise Refused(
+            "name must be a host name: letters, digits and hyphens, at most 63, beginning with a letter"
+        )
+    vm.name = name
+    tell_routers(ctx, vm)
