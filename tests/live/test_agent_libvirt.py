@@ -36,10 +36,10 @@ from tegar.model.spec import (
     RouterSpec,
     StoreSpec,
 )
-from tegar.wire.disk import CreateDisk, DeleteDisk, OpenPool, SeedTemplate
+from tegar.wire.disk import CreateDisk, DeleteDisk, DeleteSeed, OpenPool, SeedTemplate
 from tegar.wire.host import GetFacts, SetReportTo
-from tegar.wire.image import FetchImage, OpenStore
-from tegar.wire.router import ApplyRouter
+from tegar.wire.image import DeleteImage, FetchImage, OpenStore
+from tegar.wire.router import ApplyRouter, ListRouters, RemoveRouter
 from tegar.wire.virt import (
     AttachDisk,
     DetachDisk,
@@ -79,6 +79,7 @@ class Cloud:
     store: StoreSpec
     template_uuid: str
     reports: list[dict[str, str]]
+    url: str
 
     def ask(self, host: str, message: Ask[A]) -> A:
         """Ask a host, again as long as it says so."""
@@ -158,7 +159,7 @@ def world(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clo
         store = StoreSpec(str(uuid.uuid4()), f"file://{SECONDARY_PATH}")
         if lab.storage:
             pools["nfs"] = PoolSpec(str(uuid.uuid4()), PoolKind.NFS, str(PRIMARY_PATH), lab.storage.ip)
-        made = Cloud(lab, links, pools, store, str(uuid.uuid4()), reports)
+        made = Cloud(lab, links, pools, store, str(uuid.uuid4()), reports, f"{url}/guest.qcow2")
         until(lambda: all(_answers(link) for link in links.values()), "the agents")
         for name in links:
             made.ask(name, SetReportTo(name, ("http://127.0.0.1:9", url), "s3cret"))
@@ -329,6 +330,53 @@ def test_a_dead_nfs_server_hangs_nothing(world: Cloud) -> None:
         assert world.ask("h1", GetFacts()).name == "h1"
     finally:
         must(["kill", "-CONT", str(pid)])
+
+
+@pytest.mark.skipif(not NFS, reason="the NFS server's packages are missing")
+def test_a_template_goes_into_an_nfs_store_and_from_there_to_a_pool(world: Cloud) -> None:
+    assert world.lab.storage
+    store, template = StoreSpec(str(uuid.uuid4()), world.lab.storage.secondary_url), str(uuid.uuid4())
+
+    facts = world.ask("h1", FetchImage(store, template, world.url, "QCOW2", "", 1 << 30))
+    assert world.ask("h2", FetchImage(store, template, world.url, "QCOW2", "", 1 << 30)) == facts
+    seeded = world.ask("h2", SeedTemplate(world.pools["nfs"], template, store))
+    assert seeded.size_bytes == facts.size_bytes
+    for _ in range(2):
+        world.ask("h1", DeleteSeed(world.pools["nfs"], template))
+        world.ask("h1", DeleteImage(store, template))
+
+
+def test_a_new_agent_finds_guests_and_routers_and_a_booted_host_has_none(world: Cloud) -> None:
+    guest = deploy(world, "shared", "h2")
+    host = world.lab.hosts["h2"]
+    before = world.ask("h2", GetFacts())
+    until(lambda: bool(world.page(guest.ip)), "the guest's page")
+    dnsmasq = host.run(["sh", "-c", f"cat /var/lib/tegar/routers/{guest.router.uuid}/dnsmasq.run"]).stdout
+    pid = host.service_pid("agent")
+    assert pid
+    must(["kill", "-9", str(pid)])
+    until(lambda: host.service_pid("agent") not in (None, pid) and _answers(world.links["h2"]), "the agent")
+
+    assert guest.router.uuid in [r.uuid for r in world.ask("h2", ListRouters()).routers]
+    assert guest.spec.uuid in [d.uuid for d in world.ask("h2", ListDomains()).domains]
+    after = host.run(["sh", "-c", f"cat /var/lib/tegar/routers/{guest.router.uuid}/dnsmasq.run"]).stdout
+    assert dnsmasq
+    assert dnsmasq == after
+    world.reports.clear()
+    must(host.enter(["virsh", "destroy", guest.spec.name]))
+    until(lambda: bool(world.reports), "the report")
+    assert world.reports[0]["reason"] == "destroyed"
+
+    host.power_off()
+    host.power_on()
+    until(lambda: _answers(world.links["h2"]), "the agent after the boot")
+    assert world.ask("h2", ListRouters()).routers == ()
+    assert world.ask("h2", ListDomains()).domains == ()
+    now = world.ask("h2", GetFacts())
+    assert now.uuid == before.uuid
+    assert now.boot_id != before.boot_id
+    assert world.ask("h2", ApplyRouter(guest.router)).version == 1
+    assert world.ask("h2", RemoveRouter(guest.router.uuid))
 
 
 def test_facts_tell_the_box(world: Cloud) -> None:

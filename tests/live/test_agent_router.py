@@ -20,6 +20,7 @@ from tegar.agent.bridge import Bridges
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.service import NamespaceRouters
+from tegar.kernel.errors import AgentRefused
 from tegar.model.spec import GuestSpec, NetworkSpec, RouterSpec
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")]
@@ -243,3 +244,19 @@ def test_nothing_but_the_services_answers(wire: Wire, routers: NamespaceRouters)
     pids = sh("ip", "netns", "pids", Namespace(id).name).stdout.split()
     httpd = [pid for pid in pids if b"httpd" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     sh("kill", *httpd)
+
+
+def test_a_vlan_is_cut_or_refused_in_words(wire: Wire) -> None:
+    sh("ip", "link", "add", f"tgt{wire.tag}u", "type", "veth", "peer", "name", f"tgt{wire.tag}w")
+    try:
+        sh("ip", "link", "set", f"tgt{wire.tag}u", "master", wire.bridge)
+        bridges = Bridges()
+        network = NetworkSpec(str(uuid.uuid4()), wire.bridge, 77)
+        if bridges.vlan_works():
+            assert bridges.ensure(network) == bridges.ensure(network)
+            sh("ip", "link", "del", bridges.ensure(network))
+        else:
+            with pytest.raises(AgentRefused, match=r"802\.1Q"):
+                bridges.ensure(network)
+    finally:
+        sh("ip", "link", "del", f"tgt{wire.tag}u")

@@ -79,6 +79,7 @@ class FileImages:
 
     def delete(self, store: StoreSpec, template_uuid: str) -> None:
         """Remove an image and what is known of it."""
+        self._fetching.must_be_idle(f"{store.uuid}/{template_uuid}", f"the fetch of template {template_uuid}")
         names = (f"/templates/{check_uuid(template_uuid)}.{end}" for end in ("qcow2", "json"))
         child.files("unlink", self._places.store(store).url, *names, what=_name(store))
 

@@ -100,6 +100,7 @@ class FilePools:
 
     def delete_seed(self, pool: PoolSpec, template_uuid: str) -> None:
         """Remove a cached template."""
+        self._seeding.must_be_idle(f"{pool.uuid}/{template_uuid}", f"the copy of template {template_uuid}")
         root = self._places.pool(pool)
         child.files("unlink", root.url, f"/{_template(template_uuid)}", what=_name(pool))
 

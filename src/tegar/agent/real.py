@@ -6,6 +6,8 @@ import shutil
 import ssl
 from pathlib import Path
 
+import structlog
+
 from tegar.agent.accel import accel
 from tegar.agent.box import Machine
 from tegar.agent.bridge import Bridges
@@ -18,6 +20,9 @@ from tegar.agent.pools import FilePools
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.xml import Options
+from tegar.kernel.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 QEMU_NFS = "/usr/lib/x86_64-linux-gnu/qemu/block-nfs.so"
 
@@ -53,6 +58,10 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     )
     routers = NamespaceRouters(config.state_dir / "routers", bridges)
     routers.revive()
+    try:
+        virt.all()  # from now on their ends are heard of
+    except Unavailable as e:
+        log.warning("libvirtd does not answer yet", why=str(e))
     can = abilities(places, bridges)
     return Host(
         box=Machine(config, reporter, accel=kind, hypervisor=virt.version, can=can),
