@@ -226,7 +226,8 @@ def test_a_process_that_died_is_revived_and_a_vanished_namespace_is_not_listed(
     assert service.pid()
     sh("ip", "netns", "del", Namespace(id).name)
     assert routers.all() == ()
-    routers.remove(id)
+    routers.apply(router(wire, 1, guest(1), id=id))
+    assert wire.lease(wire.client(1, guest(1).mac)).startswith("10.77.7.11 ")
 
 
 def test_nothing_but_the_services_answers(wire: Wire, routers: NamespaceRouters) -> None:

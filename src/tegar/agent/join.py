@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tegar.agent.config import DEFAULT_STATE, load
+from tegar.kernel import log
 from tegar.kernel.errors import Refused, TegarError, Unreachable
 
 TIMEOUT_S = 30.0
@@ -188,6 +189,7 @@ def main_agent(argv: Sequence[str]) -> int:
             f"tegar agent: {given.state_dir} has no certificate; run tegar host join first", file=sys.stderr
         )
         return 1
+    log.set_up()
     try:
         run(given.state_dir)
     except TegarError as e:

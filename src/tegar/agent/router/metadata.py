@@ -2,7 +2,7 @@
 
 Answers only what the asking address may know: its own guest's data.  Speaks EC2's paths and
 OpenStack's, as cloud-init expects.  Gives root away once the port is open and HOME is held, and
-reads its file through that handle, so a new bundle is in force with the next request.
+reads its files through that handle, so a new bundle is in force with the next request.
 Only the standard library is imported here.
 """
 
@@ -15,11 +15,13 @@ import os
 import pwd
 import socket
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 PORT = 80
-FILE = "current/metadata.json"
+FILES = "current/guests"
+MAX_REQUESTS = 200  # at a time; more are hung up on, so that no guest can fill the host
 
 
 class Server(ThreadingHTTPServer):
@@ -36,12 +38,16 @@ class Server(ThreadingHTTPServer):
     def guest(self, ip: str) -> dict[str, Any] | None:
         """Return what the bundle in force says of the guest with that address."""
         try:
-            fd = os.open(FILE, os.O_RDONLY, dir_fd=self._home)
+            fd = os.open(f"{FILES}/{ip}.json", os.O_RDONLY, dir_fd=self._home)
         except OSError:
             return None
         with os.fdopen(fd, encoding="utf-8") as f:
-            found: dict[str, Any] | None = json.load(f).get(ip)
+            found: dict[str, Any] = json.load(f)
         return found
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Hang up when too many ask at a time."""
+        return threading.active_count() <= MAX_REQUESTS
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -57,8 +57,7 @@ def bundle(spec: RouterSpec, home: str) -> dict[str, str]:
         "dhcp-hosts": "".join(_lease(guest) for guest in spec.guests),
         "hosts": dns_hosts(spec),
         "rules.nft": rules(spec),
-        "metadata.json": json.dumps({g.ip: metadata(g) for g in spec.guests}, indent=1, sort_keys=True)
-        + "\n",
+        **{f"guests/{guest.ip}.json": metadata(guest) for guest in spec.guests},
     }
 
 
@@ -138,13 +137,14 @@ table inet tegar {{
 """
 
 
-def metadata(guest: GuestSpec) -> dict[str, object]:
+def metadata(guest: GuestSpec) -> str:
     """Return what the metadata service tells one guest; ``user_data`` stays base64."""
-    return {
+    own = {"local-ipv4": guest.ip, "local-hostname": guest.hostname, "instance-id": guest.vm_uuid}
+    told = {
         "uuid": guest.vm_uuid,
         "hostname": guest.hostname,
         "user_data": guest.user_data,
         "public_keys": list(guest.public_keys),
-        "meta": {"local-ipv4": guest.ip, "local-hostname": guest.hostname, "instance-id": guest.vm_uuid}
-        | dict(guest.meta),
+        "meta": own | dict(guest.meta),
     }
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"

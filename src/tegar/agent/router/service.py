@@ -42,8 +42,8 @@ class NamespaceRouters:
                 return old.version
             files = bundle(spec, str(home))
             link = self._segments.ensure(spec.network)
-            if old and _wiring(old) != _wiring(spec):
-                _stop(home)
+            if not space.there() or (old and _wiring(old) != _wiring(spec)):
+                _stop(home)  # a process in a namespace that lost its name would serve nobody
                 space.remove()
             space.make(spec, link)
             changed = _write(home, spec.version, files)
@@ -98,22 +98,24 @@ def _wiring(spec: RouterSpec) -> tuple[object, ...]:
 
 
 def _write(home: Path, version: int, files: dict[str, str]) -> frozenset[str]:
-    """Write a bundle, whole or not at all; return the names of files that differ from those in force."""
+    """Write a bundle, whole or not at all; return the names of files that differ from those in force.
+
+    Nothing is flushed to disk: a host that lost its power has lost the namespace too.
+    """
     home.mkdir(parents=True, exist_ok=True)
     _check_readable(home)
     changed = frozenset(name for name, text in files.items() if _read(home / "current" / name) != text)
     part = home / f".{version}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(mode=0o755)
+    (part / "guests").mkdir(mode=0o755)
     for name, text in files.items():
-        file = part / name
-        secret = name in ("metadata.json", "spec.json")  # user data may hold passwords
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o400 if secret else 0o644), "w") as f:
+        guest = name.startswith("guests/")
+        secret = guest or name == "spec.json"  # user data may hold passwords
+        with open(os.open(part / name, os.O_WRONLY | os.O_CREAT, 0o400 if secret else 0o644), "w") as f:
             f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        if name == "metadata.json":
-            os.chown(file, pwd.getpwnam("nobody").pw_uid, -1)
+        if guest:
+            os.chown(part / name, pwd.getpwnam("nobody").pw_uid, -1)
     final = home / str(version)
     if final.exists():
         final.rename(home / f".{version}.old")
