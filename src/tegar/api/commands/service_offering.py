@@ -23,6 +23,7 @@ from tegar.store.vms import Vm
 from tegar.store.zones import Zone
 
 _MOST = 2**31 - 1
+_ONLY = "only {} in this cloud"
 
 
 class CreateServiceOffering(Command):
@@ -51,18 +52,18 @@ class CreateServiceOffering(Command):
     domain_id: list[Domain] | None = param("only for these domains and those below", default=None)
     zone_id: list[Zone] | None = param("only in these zones", default=None)
 
-    storage_type: str = param("shared", default="shared", choices=("shared", "local"))
-    provisioning_type: str = param("thin", default="thin")
-    cache_mode: str = param("none", default="none")
-    deployment_planner: str = param("FirstFitPlanner", default="FirstFitPlanner")
-    network_rate: int | None = param("-1, no limit", default=None)
-    is_system: bool = param("false", default=False)
-    is_volatile: bool = param("false", default=False)
-    customized_iops: bool = param("false", default=False)
-    dynamic_scaling_enabled: bool = param("false", default=False)
-    disk_offering_strictness: bool = param("false", default=False)
-    encrypt_root: bool = param("false", default=False)
-    purge_resources: bool = param("false", default=False)
+    storage_type: str = param(_ONLY.format("shared"), default="shared", choices=("shared", "local"))
+    provisioning_type: str = param(_ONLY.format("thin"), default="thin")
+    cache_mode: str = param(_ONLY.format("none"), default="none")
+    deployment_planner: str = param(_ONLY.format("FirstFitPlanner"), default="FirstFitPlanner")
+    network_rate: int | None = param(_ONLY.format("-1, without limit"), default=None)
+    is_system: bool = param(_ONLY.format("false"), default=False)
+    is_volatile: bool = param(_ONLY.format("false"), default=False)
+    customized_iops: bool = param(_ONLY.format("false"), default=False)
+    dynamic_scaling_enabled: bool = param(_ONLY.format("false"), default=False)
+    disk_offering_strictness: bool = param(_ONLY.format("false"), default=False)
+    encrypt_root: bool = param(_ONLY.format("false"), default=False)
+    purge_resources: bool = param(_ONLY.format("false"), default=False)
 
     def run(self, ctx: Ctx) -> ServiceOffering:
         self._refuse_what_is_not_done()
