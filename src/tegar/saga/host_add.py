@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from tegar.driver.registry import PRIMARY
 from tegar.kernel.db import by_uuid, fire, live
-from tegar.kernel.errors import NotYet, Refused, TegarError, Unreachable
-from tegar.kernel.saga import Run, Saga, Step
+from tegar.kernel.errors import Fenced, NotYet, Refused, TegarError, Unreachable
+from tegar.kernel.saga import Run, Saga, SagaRow, Step
 from tegar.kernel.secret import digest, token
 from tegar.model.host import Event, Resource
 from tegar.saga.env import Env
@@ -33,7 +33,7 @@ from tegar.wire.host import GetFacts, HostFacts, SetReportTo
 class AddHost:
     """Where the host answers, what it shall be, and the uuid its row will have.
 
-    ``cluster_id`` None: the cluster of that name, made when it is missing.
+    ``cluster_id`` None: the cluster of that name; when it is missing, one is made with ``cluster_uuid``.
     """
 
     uuid: str
@@ -42,6 +42,7 @@ class AddHost:
     pod_id: int
     cluster_id: int | None
     cluster_name: str
+    cluster_uuid: str
     hypervisor: str
     tags: str
     enabled: bool
@@ -144,7 +145,11 @@ def _cluster(s: Session, want: AddHost) -> Cluster | None:
 
 def _new_cluster(s: Session, want: AddHost) -> Cluster:
     made = Cluster(
-        zone_id=want.zone_id, pod_id=want.pod_id, name=want.cluster_name, hypervisor=want.hypervisor
+        uuid=want.cluster_uuid,
+        zone_id=want.zone_id,
+        pod_id=want.pod_id,
+        name=want.cluster_name,
+        hypervisor=want.hypervisor,
     )
     s.add(made)
     s.flush()
@@ -191,27 +196,33 @@ def forget(run: Add) -> None:
         s.execute(delete(HostUse).where(HostUse.host_id == row.id))
         s.execute(delete(Pulse).where(Pulse.host_id == row.id))
         cluster = s.get_one(Cluster, row.cluster_id)
-        empty = not any(
-            s.scalars(select(k.id).where(k.cluster_id == cluster.id, live(k)).limit(1)).first()
-            for k in (Host, Pool)
-        )
-        if run.params.cluster_id is None and empty and cluster.created_s >= row.created_s - 1:
+        s.flush()
+        if cluster.uuid == run.params.cluster_uuid and not _holds_anything(s, cluster):
             cluster.removed_s = now_s
 
     run.env.db.tx(work)
 
 
+def _holds_anything(s: Session, cluster: Cluster) -> bool:
+    return any(
+        s.scalars(select(k.id).where(k.cluster_id == cluster.id, live(k)).limit(1)).first()
+        for k in (Host, Pool)
+    )
+
+
 def report(run: Add) -> None:
     """Tell the host where to report, and let it take VMs.
 
-    Each try makes a new secret; what the host heard last is what was written last, for a step is
-    run by one owner at a time.
+    Each try makes a new secret; an owner that was taken over meanwhile must not write its own, for
+    the host may have heard the newer one already.
     """
     secret = token()
     via = run.env.links.to(run.params.url, run.fence)
     via.ask(SetReportTo(run.params.uuid, run.env.report_urls, secret))
 
     def work(s: Session) -> None:
+        if s.get_one(SagaRow, run.saga_id).fence != run.fence.number:
+            raise Fenced(f"saga {run.fence.saga}")
         row = by_uuid(s, Host, run.params.uuid)
         assert row is not None, "the step before wrote it"
         row.report_digest = digest(secret)

@@ -5,6 +5,7 @@ The room on it is taken away in the same transaction that looks for VMs, so no V
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -22,6 +23,7 @@ from tegar.saga.env import Env, link
 from tegar.store import hosts, vms
 from tegar.store.hosts import Host, HostUse, Pulse
 from tegar.store.networks import Router
+from tegar.store.vms import Vm
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,36 @@ Delete = Run[Env, DeleteHost]
 
 
 def close(run: Delete) -> None:
-    """Let no VM onto the host."""
-    run.env.db.tx(lambda s: _close(s, run.params))
+    """Let no VM onto the host: its room is taken away."""
+
+    def work(s: Session) -> None:
+        host = s.get_one(Host, run.params.host_id)
+        if not _may_go(s, host, run.params):
+            _take_room(s, host)
+
+    run.env.db.tx(work)
 
 
-def _close(s: Session, want: DeleteHost) -> None:
-    host = s.get_one(Host, want.host_id)
+def _may_go(s: Session, host: Host, want: DeleteHost) -> Sequence[Vm]:
+    """Return the VMs that end with the host.
+
+    Raises:
+        InUse: the host is enabled, or a VM is on it that may be alive.
+    """
     if host.resource_state == Resource.ENABLED:
-        raise InUse(f"Host {host.name}", "it was enabled again; disable it with updateHost first")
-    for vm in vms.on_host(s, host.id):
-        if not want.forced or host.state == State.UP or vm.state != VmState.RUNNING:
+        raise InUse(f"Host {host.name}", "it is enabled; disable it with updateHost first")
+    found = vms.on_host(s, host.id)
+    for vm in found:
+        if host.state == State.UP or not want.forced:
             raise InUse(f"Host {host.name}", f"VM {vm.name} is {vm.state.value} on it")
-        fire(s, vm, VmEvent.DIED)
-        hosts.release(s, vm_id=vm.id)
-        vm.last_host_id, vm.host_id, vm.vnc_port = host.id, None, None
-        s.flush()
+        if vm.state != VmState.RUNNING:
+            raise InUse(f"Host {host.name}", f"VM {vm.name} is {vm.state.value}; wait until that has ended")
+    return found
+
+
+def _take_room(s: Session, host: Host) -> None:
     free = delete(HostUse).where(HostUse.host_id == host.id, HostUse.memory_bytes == 0, HostUse.cpu_mhz == 0)
-    if changed(s, free) != 1 and s.get(HostUse, host.id) is not None:
+    if changed(s, free) != 1 and s.scalar(select(HostUse.host_id).where(HostUse.host_id == host.id)):
         raise InUse(f"Host {host.name}", "a VM is coming to it")
 
 
@@ -98,6 +113,12 @@ def _gone(s: Session, run: Delete) -> None:
     host = s.get_one(Host, run.params.host_id)
     if host.removed_s:
         return
+    for vm in _may_go(s, host, run.params):
+        fire(s, vm, VmEvent.DIED)
+        hosts.release(s, vm_id=vm.id)
+        vm.last_host_id, vm.host_id, vm.vnc_port = host.id, None, None
+    s.flush()
+    _take_room(s, host)
     for router in s.scalars(select(Router).where(Router.host_id == host.id)):
         router.host_id, router.applied = None, 0
     s.execute(delete(Pulse).where(Pulse.host_id == host.id))

@@ -4,50 +4,78 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tegar.driver.registry import SECONDARY
+from tegar.kernel.db import by_uuid, live
+from tegar.kernel.errors import NotYet, Refused, TegarError
 from tegar.kernel.saga import Run, Saga, Step
+from tegar.model.spec import StoreSpec
 from tegar.saga.env import Env, link
+from tegar.saga.reach import cannot, up
 from tegar.store.images import ImageStore
-from tegar.wire.image import OpenStore, StoreFacts
+from tegar.store.serial import alone
+from tegar.store.zones import Zone
 
 
 @dataclass(frozen=True)
 class AddStore:
-    """Which store, and the host that tries it; no host when the zone has none yet."""
+    """The store as it shall be, with the uuid its row will have."""
 
-    store_id: int
-    host_id: int | None
+    uuid: str
+    name: str
+    provider: str
+    url: str
+    zone_id: int
 
 
-def accepted(run: Run[Env, AddStore]) -> None:
-    """Begin."""
+Add = Run[Env, AddStore]
 
 
-def forget(run: Run[Env, AddStore]) -> None:
-    """Remove the row again."""
+def reach(run: Add) -> None:
+    """Let a host of the zone open the store; a zone that has none yet is believed."""
+    want = run.params
+    found = run.env.db.read(lambda s: [(h.id, h.name) for h in up(s, want.zone_id)])
+    if not found:
+        return
+    host_id, name = found[0]
+    spec = StoreSpec(want.uuid, want.url)
+    try:
+        SECONDARY[want.url.partition(":")[0]].open(spec, link(run, host_id))
+    except NotYet:
+        raise
+    except TegarError as e:
+        raise cannot(e, name, f"image store {want.name}") from e
+
+
+def nothing(run: Add) -> None:
+    """Opening leaves nothing behind."""
+
+
+def record(run: Add) -> None:
+    """Write the row."""
 
     def work(s: Session) -> None:
-        s.get_one(ImageStore, run.params.store_id).removed_s = run.env.clock.now_s()
+        alone(s)
+        want = run.params
+        if by_uuid(s, ImageStore, want.uuid):
+            return
+        same = (ImageStore.url == want.url, ImageStore.zone_id == want.zone_id, live(ImageStore))
+        other = s.scalars(select(ImageStore).where(*same)).first()
+        if other:
+            raise Refused(f"Image store {other.name} ({other.uuid}) is at that place already")
+        if s.get_one(Zone, want.zone_id).removed_s:
+            raise Refused("The zone was deleted while the image store was added")
+        s.add(
+            ImageStore(
+                uuid=want.uuid, name=want.name, provider=want.provider, url=want.url, zone_id=want.zone_id
+            )
+        )
 
     run.env.db.tx(work)
 
 
-def reach(run: Run[Env, AddStore]) -> StoreFacts | None:
-    """Let the host open the store."""
-    if run.params.host_id is None:
-        return None
-    spec = run.env.db.read(lambda s: s.get_one(ImageStore, run.params.store_id).spec())
-    return link(run, run.params.host_id).ask(OpenStore(spec))
-
-
-def nothing(run: Run[Env, AddStore]) -> None:
-    """Opening leaves nothing behind."""
-
-
 ADD_STORE = Saga[Env, AddStore](
-    "image_store.add",
-    AddStore,
-    Step(accepted, undo=forget),
-    Step(reach, undo=nothing),
+    "image_store.add", AddStore, Step(reach, undo=nothing, patience_s=8), Step(record)
 )

@@ -6,7 +6,11 @@ from typing import Any
 
 from tegar.kernel.saga import Saga
 from tegar.saga.env import Env
+from tegar.saga.host_add import ADD_HOST
+from tegar.saga.host_delete import DELETE_HOST
 from tegar.saga.image_store_add import ADD_STORE
+from tegar.saga.pool_add import ADD_POOL
+from tegar.saga.pool_delete import DELETE_POOL
 from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_destroy import DESTROY_VM
 from tegar.saga.vm_migrate import MIGRATE_VM
@@ -19,6 +23,10 @@ from tegar.saga.volume_detach import DETACH_VOLUME
 
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
+    DELETE_POOL,
+    ADD_POOL,
+    DELETE_HOST,
+    ADD_HOST,
     DEPLOY_VM,
     START_VM,
     STOP_VM,
