@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,16 +108,27 @@ def cloud_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def cloud(cloud_kind: str, databases: Databases, tmp_path: Path) -> Iterator[Cloud]:
-    """A whole cloud on simulated hosts; afterwards nothing impossible may have happened in its world."""
-    url, name = databases.url(cloud_kind, tmp_path / "cloud.db")
-    clock = ManualClock()
-    opened = Db(url, clock)
-    opened.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password="password"))
-    world = World(clock=clock)
-    whole = Cloud(opened, world, clock)
-    yield whole
-    whole.close()
-    opened.close()
-    databases.drop(name)
-    assert world.violations == []
+def new_cloud(cloud_kind: str, databases: Databases, tmp_path: Path) -> Iterator[Callable[[], Cloud]]:
+    """Makes whole clouds; afterwards nothing impossible may have happened in the world of any."""
+    made: list[tuple[Cloud, str]] = []
+
+    def make() -> Cloud:
+        url, name = databases.url(cloud_kind, tmp_path / f"cloud{len(made)}.db")
+        clock = ManualClock()
+        opened = Db(url, clock)
+        opened.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password="password"))
+        made.append((Cloud(opened, World(clock=clock), clock), name))
+        return made[-1][0]
+
+    yield make
+    for whole, name in made:
+        whole.close()
+        whole.db.close()
+        databases.drop(name)
+    assert [v for whole, _ in made for v in whole.world.violations] == []
+
+
+@pytest.fixture
+def cloud(new_cloud: Callable[[], Cloud]) -> Cloud:
+    """A whole cloud on simulated hosts."""
+    return new_cloud()

@@ -89,9 +89,14 @@ class Cloud:
         self.engine = self.make_engine()
         self._due: list[tuple[float, int]] = []
         self._at_once = False
+        self.hold = False  # sagas that were submitted wait for settle(), also those of synchronous commands
         keys = db.read(lambda s: admin_keys(s, self.vault))
         self.admin = Caller(self, *keys)
         self.zone: Built | None = None
+        self.listen()
+
+    def listen(self) -> None:
+        """Hear of sagas that this process submits; of several clouds, the one that is asked does."""
         poke_with(self._submitted)
 
     def make_engine(self, probe: Probe | None = None, owner: str = "test-server") -> Engine[Env]:
@@ -106,6 +111,7 @@ class Cloud:
 
     def answer(self, command: str, request: Request) -> Answer:
         """Answer a request; the work of a synchronous command is done on the way."""
+        self.listen()
         known = registry.COMMANDS.get(command)
         self._at_once = known is not None and not known.is_async
         try:
@@ -138,7 +144,7 @@ class Cloud:
 
     def _submitted(self, saga_id: int) -> None:
         heapq.heappush(self._due, (self.clock.mono_s(), saga_id))
-        if self._at_once:
+        if self._at_once and not self.hold:
             self.settle()
 
     def settle(self, *, limit_s: float = 6 * 3600.0) -> None:

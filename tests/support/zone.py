@@ -21,9 +21,9 @@ from tegar.store.networks import Desired, GuestAddress, Network, VlanRange
 from tegar.store.offerings import NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool, PoolUse
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, TrafficType, Zone
+from tegar.wire.disk import OpenPool
 from tegar.wire.host import GetFacts
 from tegar.wire.image import FetchImage
-from tegar.wire.disk import OpenPool
 
 if TYPE_CHECKING:
     from support.cloud import Cloud
@@ -173,14 +173,14 @@ def _network(s: Session, built: Built, zone_id: int, physical_id: int, addresses
     network = Network(
         name="net", display_text="net", account_id=root.id, domain_id=root.domain_id, zone_id=zone_id,
         offering_id=offering.id, physical_network_id=physical_id, guest_type="Shared", acl_type="Domain",
-        vlan="vlan://100", bridge="cloudbr1", gateway="10.1.0.1", netmask="255.255.0.0", cidr="10.1.0.0/16",
+        vlan="100", bridge="cloudbr1", gateway="10.1.0.1", netmask="255.255.0.0", cidr="10.1.0.0/16",
         network_domain="example.internal",
     )  # fmt: skip
     s.add(network)
     s.flush()
     first = ipaddress.ip_address("10.1.1.1")
     ips = [str(first + n) for n in range(addresses)]
-    span = VlanRange(zone_id=zone_id, physical_network_id=physical_id, network_id=network.id, vlan="vlan://100",
+    span = VlanRange(zone_id=zone_id, physical_network_id=physical_id, network_id=network.id, vlan="100",
                      gateway="10.1.0.1", netmask="255.255.0.0", start_ip=ips[0], end_ip=ips[-1])  # fmt: skip
     s.add_all([span, Desired(network_id=network.id)])
     s.flush()

@@ -1,0 +1,1 @@
+"""Sagas and the law they obey."""

@@ -1,0 +1,102 @@
+"""Every saga obeys the law; one that nobody registered fails here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import saga.cases  # noqa: F401 - registers them
+from saga.law import CASES, Case, Watcher, points, state_of, submit
+from support.cloud import Cloud
+from support.picture import differences, nameless, take
+from tegar.kernel.saga import State
+from tegar.saga.table import SAGAS
+
+
+@pytest.mark.parametrize("name", sorted(SAGAS))
+def test_every_saga_is_registered(name: str) -> None:
+    assert name in {chosen.saga for chosen in CASES}, f"tests/saga/cases.py makes no world for {name}"
+
+
+@pytest.mark.parametrize(("chosen", "step", "point"), points(), ids=lambda value: str(value) if value else "")
+def test_a_saga_that_fails_leaves_the_world_as_it_was(
+    cloud: Cloud, chosen: Case, step: str, point: str
+) -> None:
+    if SAGAS[chosen.saga].forward_only:
+        pytest.skip("it only goes forward: see the next test")
+    chosen.prepare(cloud)
+    before = take(cloud)
+    watcher = Watcher(cloud, chosen.saga, times=2, point=point, step=step)
+
+    saga_id = submit(cloud, chosen, watcher)
+    cloud.settle()
+
+    assert watcher.failed, "the step was never reached"
+    last = SAGAS[chosen.saga].steps[-1]
+    if (point, step) == ("after", last.name) and last.undo is None:
+        pytest.skip("what was committed at once cannot be undone: the saga's last step is its end")
+    assert state_of(cloud, saga_id) == State.FAILED
+    after = take(cloud)
+    for allowed in chosen.allowed:
+        allowed.forgive(before, after)
+    assert differences(before, after) == []
+
+
+@pytest.mark.parametrize(("chosen", "step", "point"), points(), ids=lambda value: str(value) if value else "")
+def test_a_saga_that_only_goes_forward_gets_there_after_failing(
+    cloud: Cloud, new_cloud: Callable[[], Cloud], chosen: Case, step: str, point: str
+) -> None:
+    if not SAGAS[chosen.saga].forward_only:
+        pytest.skip("it unwinds: see the test before")
+    watcher = Watcher(cloud, chosen.saga, times=2, point=point, step=step)
+    chosen.prepare(cloud)
+
+    saga_id = submit(cloud, chosen, watcher)
+    cloud.settle()
+    assert state_of(cloud, saga_id) == State.STUCK
+    assert cloud.engine.reopen(saga_id)
+    cloud.step(saga_id)
+    cloud.settle()
+
+    assert state_of(cloud, saga_id) == State.DONE
+    assert differences(_plain_end(new_cloud(), chosen), nameless(take(cloud))) == []
+
+
+@pytest.mark.parametrize("chosen", CASES, ids=str)
+def test_a_saga_whose_steps_run_twice_ends_as_if_they_ran_once(
+    cloud: Cloud, new_cloud: Callable[[], Cloud], chosen: Case
+) -> None:
+    watcher = Watcher(cloud, chosen.saga, times=2)
+    chosen.prepare(cloud)
+
+    saga_id = submit(cloud, chosen, watcher)
+    cloud.settle()
+
+    assert state_of(cloud, saga_id) == State.DONE
+    assert differences(_plain_end(new_cloud(), chosen), nameless(take(cloud))) == []
+
+
+@pytest.mark.parametrize("chosen", CASES, ids=str)
+def test_a_step_without_undo_is_one_transaction(cloud: Cloud, chosen: Case) -> None:
+    watcher = Watcher(cloud, chosen.saga)
+    chosen.prepare(cloud)
+
+    submit(cloud, chosen, watcher)
+    cloud.settle()
+
+    if not SAGAS[chosen.saga].forward_only:
+        for step in SAGAS[chosen.saga].steps:
+            if step.undo is None:
+                assert watcher.wrote[step.name] in ((0, 0), (1, 0)), f"{step.name}: (transactions, questions)"
+
+
+def _plain_end(cloud: Cloud, chosen: Case) -> dict[str, Any]:
+    """Return the picture of a cloud of its own after the saga ran once."""
+    watcher = Watcher(cloud, chosen.saga)
+    chosen.prepare(cloud)
+    saga_id = submit(cloud, chosen, watcher)
+    cloud.settle()
+    assert state_of(cloud, saga_id) == State.DONE
+    return nameless(take(cloud))
