@@ -1,0 +1,60 @@
+"""Compare what hosts run with what rows say: a VM that ended by itself becomes Stopped."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tegar.kernel import log
+from tegar.kernel.db import fire, live
+from tegar.kernel.errors import TegarError
+from tegar.model.host import State as HostState
+from tegar.model.vm import Event, State
+from tegar.saga.env import Env
+from tegar.store import events, hosts
+from tegar.store.hosts import Host
+from tegar.store.vms import Vm
+from tegar.wire.virt import ListDomains
+
+
+def round(env: Env) -> None:
+    """Look at every host that is up."""
+    up = env.db.read(lambda s: s.scalars(select(Host).where(live(Host), Host.state == HostState.UP)).all())
+    for host in up:
+        look(env, host)
+
+
+def look(env: Env, host: Host) -> None:
+    """Compare one host.  The rows are read before the host is asked, and must be unchanged after."""
+    stmt = select(Vm.id, Vm.uuid, Vm.version).where(Vm.host_id == host.id, Vm.state == State.RUNNING)
+    rows = env.db.read(lambda s: s.execute(stmt).all())
+    if not rows:
+        return
+    try:
+        there = {d.uuid for d in env.links.to(host.url).ask(ListDomains(), timeout_s=10).domains}
+    except TegarError as e:
+        log.get("loop").warning("cannot look at host", host=host.name, error=str(e))
+        return
+    for vm_id, uuid, version in rows:
+        if uuid not in there:
+            env.db.tx(lambda s, i=vm_id, v=version: _died(s, i, v, env.clock.now_s()))  # type: ignore[misc]
+
+
+def _died(s: Session, vm_id: int, version: int, now_s: float) -> None:
+    vm = s.get_one(Vm, vm_id)
+    if vm.version != version or vm.state != State.RUNNING:
+        return  # somebody is at work on it
+    log.get("loop").warning("VM ended by itself", vm=vm.uuid, host_id=vm.host_id)
+    hosts.release(s, vm_id=vm.id)
+    vm.host_id, vm.vnc_port, vm.updated_s = None, None, now_s
+    fire(s, vm, Event.DIED)
+    events.note(
+        s,
+        "VM.STOP",
+        f"VM {vm.name} was found stopped",
+        account_id=vm.account_id,
+        user_id=vm.user_id,
+        resource_type="Vm",
+        resource_uuid=vm.uuid,
+        level="WARN",
+    )
