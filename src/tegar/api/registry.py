@@ -24,6 +24,7 @@ from tegar.api.commands import (
     pool,
     service_offering,
     ssh_key,
+    template,
     user,
     vm,
     volume,
@@ -57,6 +58,7 @@ MODULES = (
     api,
     pool,
     image_store,
+    template,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

@@ -11,6 +11,8 @@ from tegar.saga.host_delete import DELETE_HOST
 from tegar.saga.image_store_add import ADD_STORE
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
+from tegar.saga.template_delete import DELETE_TEMPLATE
+from tegar.saga.template_fetch import FETCH_TEMPLATE
 from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_destroy import DESTROY_VM
 from tegar.saga.vm_migrate import MIGRATE_VM
@@ -23,6 +25,8 @@ from tegar.saga.volume_detach import DETACH_VOLUME
 
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
+    DELETE_TEMPLATE,
+    FETCH_TEMPLATE,
     DELETE_POOL,
     ADD_POOL,
     DELETE_HOST,
