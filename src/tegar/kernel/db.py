@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import uuid as uuids
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -160,6 +161,18 @@ class Db:
         """Close all connections."""
         self.engine.dispose()
 
+    @contextmanager
+    def guarded(self, check: Callable[[Session], None]) -> Iterator[None]:
+        """Let each transaction that this thread begins in the block run *check* first; it may raise to forbid it.
+
+        What the check locks stays locked until that transaction ends.
+        """
+        outer, _held.guard = getattr(_held, "guard", None), check
+        try:
+            yield
+        finally:
+            _held.guard = outer
+
     def read(self, work: Callable[[Session], T]) -> T:
         """Run *work* on one consistent view of the database; it writes nothing."""
         return self._repeat(lambda: self._once(work, writes=False, mark=None))
@@ -182,12 +195,14 @@ class Db:
     def _repeat(self, attempt: Callable[[], T]) -> T:
         if getattr(_held, "depth", 0):
             raise RuntimeError("a transaction is open already; pass its session on")
-        began_s, tries = self.clock.mono_s(), 0
+        began_s, all_tries = self.clock.mono_s(), Counter[str]()
         while True:
             try:
                 return attempt()
             except (DBAPIError, StaleDataError) as e:
-                why, tries = _why(e), tries + 1
+                why = _why(e)
+                all_tries[why] += 1
+                tries = all_tries[why]
                 late = self.clock.mono_s() - began_s > self._patience_s
                 if not why or tries >= _TRIES[why] or late:
                     if why == "race":
@@ -208,6 +223,9 @@ class Db:
                 result: T = mark.result
                 hooks = mark.hooks
             else:
+                guard = getattr(_held, "guard", None)
+                if writes and guard:
+                    guard(s)
                 result, hooks = work(s), s.info["hooks"]
                 if writes:
                     self._commit(s, mark, result)

@@ -2,9 +2,10 @@
 
 A saga's row says who owns it and with which number (its fence).  Each log entry is written in
 one transaction with a check of that number, so an owner that was taken over learns it at its
-next entry and stops.  What it asks of hosts carries the number too, and hosts refuse a lower
-one than they have heard.  So every step is run by at most one *effective* owner, and any step
-may run twice: steps and undos are safe to repeat.
+next entry and stops; each transaction of a step begins with the same check.  What it asks of
+hosts carries the number too, and hosts refuse a lower one than they have heard.  So every step
+is run by at most one *effective* owner, and any step may run twice: steps and undos are safe to
+repeat.
 
     PENDING ── claim ──▶ RUNNING ──────────────▶ DONE
                             │ a step failed
@@ -328,11 +329,24 @@ class Engine(Generic[E]):
 
     def _do(self, saga: Saga[E, Any], step: Step[E, Any], run: Run[E, Any]) -> Any:
         self.probe.at("before", saga.name, step.name)
-        result = step.do(run)
-        for _ in range(self.probe.times - 1):
+        with self.db.guarded(lambda s: self._must_own(s, run)):
             result = step.do(run)
+            for _ in range(self.probe.times - 1):
+                result = step.do(run)
         self.probe.at("after", saga.name, step.name)
         return result
+
+    def _must_own(self, s: Session, run: Run[E, Any]) -> None:
+        """Hold the saga's row until a step's transaction ends, so that nobody takes it over in between.
+
+        Raises:
+            Fenced: somebody has.
+        """
+        mine = select(SagaRow.id).where(
+            SagaRow.id == run.saga_id, SagaRow.owner == self.owner, SagaRow.fence == run.fence.number
+        )
+        if s.scalar(mine.with_for_update(read=True)) is None:
+            raise Fenced(f"saga {run.fence.saga}")
 
     def _again(self, row: SagaRow, step: Step[E, Any], e: Exception) -> float | None:
         """Return the pause before the step is repeated, or None when it has failed for good."""
@@ -398,8 +412,9 @@ class Engine(Generic[E]):
                 pending = []
             try:
                 self.probe.at("undo-before", saga.name, step.name)
-                for _ in range(self.probe.times):
-                    step.undo(run)
+                with self.db.guarded(lambda s: self._must_own(s, run)):
+                    for _ in range(self.probe.times):
+                        step.undo(run)
                 self.probe.at("undo-after", saga.name, step.name)
             except Fenced:
                 raise
@@ -409,6 +424,7 @@ class Engine(Generic[E]):
                 if pause_s is None:
                     self._stuck(row, saga, step, e)
                 return pause_s
+            self._forget(row, Step(step.undo))
             pending.append((step.name, "undone", None))
         self._write(row, pending, State.FAILED)
         self._log.info("undone", saga=saga.name, saga_id=row.id)
