@@ -10,7 +10,7 @@ from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from tegar.api import render
 from tegar.api.serve import Answer, Api, Request
@@ -50,7 +50,9 @@ def respond(answer: Answer, form: str, secure: bool) -> Response:
     return response
 
 
-def app(api: Api, ready: Callable[[], Mapping[str, object]], extra: list[Route] | None = None) -> Starlette:
+def app(
+    api: Api, ready: Callable[[], Mapping[str, object]], extra: list[BaseRoute] | None = None
+) -> Starlette:
     """Return the ASGI application of a management server.
 
     Args:

@@ -1,0 +1,98 @@
+"""The composition root: builds the world and runs the roles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+USAGE = """usage: tegar COMMAND [options]
+
+  server        a management server: API, sagas, loops
+  db upgrade    bring the database to this version's schema
+  host token    print a token with which one host can join
+  host join     make this machine a host of the cloud (run on the host)
+  agent         answer the cloud's servers (run on a host that joined)
+  sim           simulated hosts
+  up, down      a whole cloud on this machine, and its end
+  bench NAME    measure; --json prints one object on the last line
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name; return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for size in (2, 1):
+        role = _roles().get(" ".join(words[:size]))
+        if role is not None and len(words) >= size:
+            return role(words[size:])
+    print(USAGE, file=sys.stderr)
+    return 0 if words in (["--help"], ["-h"], ["help"]) else 2
+
+
+def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
+    """Return the roles; each is imported when it runs, so that a host needs no SQL and a server no libvirt."""
+    return {
+        "server": _server,
+        "db upgrade": _upgrade,
+        "host token": _token,
+        "host join": _join,
+        "agent": _agent,
+        "sim": _sim,
+        "up": _up,
+        "down": _down,
+        "bench": _bench,
+    }
+
+
+def _server(argv: Sequence[str]) -> int:
+    from tegar.main.server import main_server
+
+    return main_server(argv)
+
+
+def _upgrade(argv: Sequence[str]) -> int:
+    from tegar.main.schema import main_upgrade
+
+    return main_upgrade(argv)
+
+
+def _token(argv: Sequence[str]) -> int:
+    from tegar.main.server import main_token
+
+    return main_token(argv)
+
+
+def _join(argv: Sequence[str]) -> int:
+    from tegar.agent.join import main_join
+
+    return main_join(argv)
+
+
+def _agent(argv: Sequence[str]) -> int:
+    from tegar.agent.join import main_agent
+
+    return main_agent(argv)
+
+
+def _sim(argv: Sequence[str]) -> int:
+    from tegar.sim.http import main_sim
+
+    return main_sim(argv)
+
+
+def _up(argv: Sequence[str]) -> int:
+    from tegar.main.up import main_up
+
+    return main_up(argv)
+
+
+def _down(argv: Sequence[str]) -> int:
+    from tegar.main.down import main_down
+
+    return main_down(argv)
+
+
+def _bench(argv: Sequence[str]) -> int:
+    from tegar.main.bench import main_bench
+
+    return main_bench(argv)

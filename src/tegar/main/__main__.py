@@ -1,0 +1,7 @@
+"""``python -m tegar.main`` is ``tegar``."""
+
+import sys
+
+from tegar.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""``tegar bench``: not here yet."""
