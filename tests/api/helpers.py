@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -72,7 +71,7 @@ class Caller:
 
 
 @dataclass
-class Cloud:
+class SmallCloud:
     """A database, the API and its first administrator."""
 
     db: Db
@@ -97,7 +96,7 @@ class Cloud:
         return Caller(self.api, keys["apikey"], keys["secretkey"])
 
 
-def cloud(directory: Path) -> Cloud:
+def small_cloud(directory: Path) -> SmallCloud:
     """Return a cloud that has just been installed."""
     clock = ManualClock()
     db = Db(f"sqlite:///{directory}/tegar.db", clock)
@@ -105,7 +104,7 @@ def cloud(directory: Path) -> Cloud:
     vault = Vault(b"k" * 32)
     db.tx(lambda s: bootstrap(s, vault, clock.now_s(), admin_password=PASSWORD))
     api = Api(db, World(clock, vault, "11111111-2222-3333-4444-555555555555"))
-    return Cloud(db, api, clock, vault, Caller(api, *db.read(lambda s: admin_keys(s, vault))))
+    return SmallCloud(db, api, clock, vault, Caller(api, *db.read(lambda s: admin_keys(s, vault))))
 
 
 _CHECKS: dict[str, type | tuple[type, ...]] = {

@@ -65,7 +65,10 @@ def expired(text: str, now_s: float) -> bool:
     found = _MOMENT.match(text.strip().replace(" ", "+"))
     if not found:
         raise Unauthorized()
-    at = datetime.fromisoformat(found[1] + ("+00:00" if found[2] == "Z" else found[2]))
+    try:
+        at = datetime.fromisoformat(found[1] + ("+00:00" if found[2] == "Z" else found[2]))
+    except ValueError:
+        raise Unauthorized() from None
     return at < datetime.fromtimestamp(now_s, UTC)
 
 
