@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from helpers import PASSWORD, Caller, Refusal, SmallCloud
+
 from tegar.api.serve import Request
 from tegar.ops.bootstrap import admin_keys, bootstrap
 from tegar.store.accounts import Domain, User
@@ -98,7 +98,7 @@ def test_siblings_have_different_names_cousins_need_not(small: SmallCloud) -> No
     _domain(small, "same", parentdomainid=one)
     _domain(small, "same", parentdomainid=two)
 
-    with pytest.raises(Refusal, match="431.*same exists already"):
+    with pytest.raises(Refusal, match=r"431.*same exists already"):
         _domain(small, "same", parentdomainid=one)
 
 
@@ -112,7 +112,7 @@ def test_a_domain_admin_sees_and_makes_domains_below_only(small: SmallCloud) -> 
     assert {d["name"] for d in boss("listDomains", listall=True)["domain"]} == {"sales", "emea"}
     assert "parentdomainid" not in boss("listDomains", id=sales)["domain"][0]
     for stranger in (other, NOBODY):
-        with pytest.raises(Refusal, match=f"431.*parentdomainid value={stranger} due to incorrect long"):
+        with pytest.raises(Refusal, match=rf"431.*parentdomainid value={stranger} due to incorrect long"):
             boss("createDomain", name="x", parentdomainid=stranger)
 
 
@@ -128,7 +128,12 @@ def test_an_account_comes_with_its_user(small: SmallCloud) -> None:
         "createAccount", username="bob", account="acme", accounttype=0, timezone="Europe/Berlin", **PERSON
     )["account"]
 
-    assert (made["name"], made["accounttype"], made["roletype"], made["state"]) == ("acme", 0, "User", "enabled")
+    assert (made["name"], made["accounttype"], made["roletype"], made["state"]) == (
+        "acme",
+        0,
+        "User",
+        "enabled",
+    )
     (user,) = made["user"]
     assert (user["username"], user["account"], user["timezone"]) == ("bob", "acme", "Europe/Berlin")
     assert "apikey" not in user
@@ -157,7 +162,7 @@ def test_names_are_unique_in_a_domain(small: SmallCloud) -> None:
     small.account("bob", domainid=sales)
 
     for names in ({"username": "bob", "account": "new"}, {"username": "new", "account": "bob"}):
-        with pytest.raises(Refusal, match="431.*exists already"):
+        with pytest.raises(Refusal, match=r"431.*exists already"):
             small.admin("createAccount", accounttype=0, **names, **PERSON)
     assert small.admin("listUsers", username="new") == {}
     assert _log_in(small, "bob", "/sales") == 200
@@ -165,12 +170,12 @@ def test_names_are_unique_in_a_domain(small: SmallCloud) -> None:
 
 @pytest.mark.parametrize("missing", ["password", "username"])
 def test_names_and_passwords_are_not_empty(small: SmallCloud, missing: str) -> None:
-    with pytest.raises(Refusal, match="431.*must not be empty"):
+    with pytest.raises(Refusal, match=r"431.*must not be empty"):
         small.admin("createAccount", accounttype=0, **{"username": "x", **PERSON, missing: ""})
 
 
 def test_administrators_live_in_root(small: SmallCloud) -> None:
-    with pytest.raises(Refusal, match="431.*ROOT"):
+    with pytest.raises(Refusal, match=r"431.*ROOT"):
         small.account("chief", accounttype=1, domainid=_domain(small, "sales"))
 
 
@@ -182,7 +187,7 @@ def test_a_domain_admin_makes_no_administrators_and_nothing_outside(small: Small
     assert boss("createAccount", username="b", accounttype=2, **PERSON)["account"]["accounttype"] == 2
     with pytest.raises(Refusal, match="531"):
         boss("createAccount", username="c", accounttype=1, **PERSON)
-    with pytest.raises(Refusal, match="431.*domainid"):
+    with pytest.raises(Refusal, match=r"431.*domainid"):
         boss("createAccount", username="d", accounttype=0, domainid=other, **PERSON)
     assert small.account("bob").answer("createAccount", username="e", accounttype=0, **PERSON).status == 401
 
@@ -217,7 +222,7 @@ def test_who_sees_which_accounts(small: SmallCloud) -> None:
     assert names(bob, name="admin") == []
     stranger = small.admin("listAccounts")["account"][0]["id"]
     for id in (stranger, NOBODY):
-        with pytest.raises(Refusal, match=f"431.*parameter id value={id} due to incorrect long"):
+        with pytest.raises(Refusal, match=rf"431.*parameter id value={id} due to incorrect long"):
             bob("listAccounts", id=id)
 
 
@@ -231,7 +236,7 @@ def test_another_user_of_an_account(small: SmallCloud) -> None:
 
     assert (made["account"], made["username"], made["usersource"]) == ("acme", "eve", "native")
     assert small.admin("listUsers", account="acme")["count"] == 2
-    with pytest.raises(Refusal, match="431.*eve exists already"):
+    with pytest.raises(Refusal, match=r"431.*eve exists already"):
         small.admin("createUser", account="acme", username="eve", **PERSON)
     with pytest.raises(Refusal, match="531"):
         small.admin("createUser", account="nobody", username="x", **PERSON)
@@ -302,7 +307,7 @@ def test_nobody_takes_keys_upwards_or_sideways(small: SmallCloud, command: str) 
     with pytest.raises(Refusal, match=r"531.*may not use the keys of user peer"):
         bob(command, id=peer)
     for stranger in (_id(boss), _id(small.admin), NOBODY):
-        with pytest.raises(Refusal, match=f"431.*parameter id value={stranger} due to incorrect long"):
+        with pytest.raises(Refusal, match=rf"431.*parameter id value={stranger} due to incorrect long"):
             bob(command, id=stranger)
     with pytest.raises(Refusal, match="431"):
         boss(command, id=_id(small.admin))

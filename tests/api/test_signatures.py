@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 from cs import CloudStack
+from helpers import Refusal, SmallCloud, sign
 from libcloud.common.cloudstack import CloudStackConnection
 
-from helpers import Refusal, SmallCloud, sign
 from tegar.api import auth
 from tegar.api.serve import Answer, Request
 

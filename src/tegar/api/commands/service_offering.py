@@ -109,7 +109,8 @@ class CreateServiceOffering(Command):
         }
         for name, (given, done) in only.items():
             if given not in (done, ""):
-                raise Refused(f"createServiceOffering supports only {name}={str(done).lower()} in this cloud")
+                shown = str(done).lower() if isinstance(done, bool) else done
+                raise Refused(f"createServiceOffering supports only {name}={shown} in this cloud")
 
 
 class ListServiceOfferings(OfferedList):
