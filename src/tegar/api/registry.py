@@ -16,6 +16,7 @@ from tegar.api.commands import (
     host,
     image_store,
     job,
+    network,
     network_offering,
     network_provider,
     os_type,
@@ -26,6 +27,7 @@ from tegar.api.commands import (
     ssh_key,
     template,
     user,
+    vlan_range,
     vm,
     volume,
     zone,
@@ -59,6 +61,8 @@ MODULES = (
     pool,
     image_store,
     template,
+    network,
+    vlan_range,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

@@ -9,6 +9,7 @@ from tegar.saga.env import Env
 from tegar.saga.host_add import ADD_HOST
 from tegar.saga.host_delete import DELETE_HOST
 from tegar.saga.image_store_add import ADD_STORE
+from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
 from tegar.saga.template_delete import DELETE_TEMPLATE
@@ -25,6 +26,7 @@ from tegar.saga.volume_detach import DETACH_VOLUME
 
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
+    DELETE_NETWORK,
     DELETE_TEMPLATE,
     FETCH_TEMPLATE,
     DELETE_POOL,

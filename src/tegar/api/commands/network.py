@@ -1,0 +1,180 @@
+"""Guest networks."""
+
+from __future__ import annotations
+
+from sqlalchemy import false, select
+
+from tegar.api.commands.base import OwnedList
+from tegar.api.commands.where import only
+from tegar.api.views.network import NetworkView, networks
+from tegar.kernel.command import Command, param
+from tegar.kernel.db import live
+from tegar.kernel.errors import MissingParameter, NoSuchEntity, Refused
+from tegar.kernel.page import Page, matches
+from tegar.kernel.saga import SagaRow
+from tegar.model import vlan
+from tegar.model.network import State
+from tegar.ops import network as ops
+from tegar.ops.ctx import Ctx
+from tegar.ops.zone import ip
+from tegar.store.accounts import Domain
+from tegar.store.networks import Network
+from tegar.store.offerings import NetworkOffering
+from tegar.store.zones import PhysicalNetwork, Zone
+
+ACL_TYPES = ("Domain", "Account")
+
+
+class CreateNetwork(Command):
+    """Create a shared network: a VLAN of the operator's and the addresses that guests get there."""
+
+    name = "createNetwork"
+    response = NetworkView
+    view = staticmethod(networks)
+
+    name_: str = param("its name", wire="name")
+    display_text: str | None = param("what it is for; the name by default", default=None, max_length=1024)
+    network_offering_id: NetworkOffering = param("its offering, of guest type Shared")
+    zone_id: Zone = param("the zone")
+    physical_network_id: PhysicalNetwork | None = param("its wires; the zone's for guests", default=None)
+    vlan: str | None = param("untagged, or a number from 1 to 4094", default=None)
+    gateway: str | None = param("gateway of its subnet", default=None)
+    netmask: str | None = param("netmask of its subnet", default=None)
+    start_ip: str | None = param("first address of guests", default=None)
+    end_ip: str | None = param("last address of guests; one address without it", default=None)
+    network_domain: str | None = param("DNS domain of its guests", default=None)
+    dns1: str | None = param("first name server; the zone's by default", default=None)
+    dns2: str | None = param("second name server", default=None)
+    acl_type: str = param("Domain or Account: who may use it", default="Domain", choices=ACL_TYPES)
+    subdomain_access: bool = param("whether subdomains may use it too", default=True)
+    account: str | None = param("who may use it; with domainid and acltype=Account", default=None)
+    domain_id: Domain | None = param("the domain that may use it; ROOT by default", default=None)
+    display_network: bool = param("only true", default=True)
+    bypass_vlan_overlap_check: bool = param("only false", default=False)
+    project_id: str | None = param("there are no projects", default=None)
+
+    def run(self, ctx: Ctx) -> Network:
+        ops.must_be_shared(ctx, self.network_offering_id)
+        if self.project_id:
+            raise NoSuchEntity(self.name.lower(), "projectid", self.project_id)
+        if self.bypass_vlan_overlap_check or not self.display_network:
+            raise Refused("bypassvlanoverlapcheck=true and displaynetwork=false are not supported")
+        account_id, domain_id = ops.owner_of(ctx, self.acl_type, self.account, self.domain_id)
+        network = Network(
+            name=self.name_,
+            display_text=self.display_text or self.name_,
+            account_id=account_id,
+            domain_id=domain_id,
+            zone_id=self.zone_id.id,
+            offering_id=self.network_offering_id.id,
+            guest_type="Shared",
+            acl_type=self.acl_type,
+            subdomain_access=self.subdomain_access and self.acl_type == "Domain",
+            vlan=self._need("vlan", self.vlan),
+            gateway=self._need("gateway", self.gateway),
+            netmask=self._need("netmask", self.netmask),
+            network_domain=self.network_domain or "",
+            dns1=ip("dns1", self.dns1),
+            dns2=ip("dns2", self.dns2),
+        )
+        start = self._need("startip", self.start_ip)
+        return ops.create(ctx, network, self.zone_id, self.physical_network_id, start=start, end=self.end_ip)
+
+    def _need(self, name: str, value: str | None) -> str:
+        if not value:
+            raise MissingParameter(self.name.lower(), name)
+        return value
+
+
+class ListNetworks(OwnedList):
+    """List networks that one can deploy into."""
+
+    name = "listNetworks"
+    response = NetworkView
+    view = staticmethod(networks)
+
+    id: Network | None = param("the network", default=None)
+    name_: str | None = param("its exact name", default=None, wire="name")
+    zone_id: Zone | None = param("in this zone", default=None)
+    type: str | None = param("Shared; there are no others", default=None)
+    acl_type: str | None = param("Domain or Account", default=None)
+    traffic_type: str | None = param("Guest; there are no others", default=None)
+    network_offering_id: NetworkOffering | None = param("of this offering", default=None)
+    physical_network_id: PhysicalNetwork | None = param("on these wires", default=None)
+    vlan: str | None = param("on this VLAN", default=None)
+    network_filter: str | None = param("All, Account, Domain, AccountDomain or Shared", default=None)
+    supported_services: list[str] | None = param("with these services", default=None)
+    can_use_for_deploy: bool | None = param("whether VMs can be deployed into it", default=None)
+    specify_ip_ranges: bool | None = param("whether an operator gave its addresses", default=None)
+    vpc_id: str | None = param("there are no VPCs", default=None)
+    associated_network_id: str | None = param("no network is associated with another", default=None)
+    for_vpc: bool = param("true: tiers of VPCs; there are none", default=False)
+    is_system: bool = param("true: the cloud's own; there are none", default=False)
+    restart_required: bool = param("true: those to restart; there are none", default=False)
+    display_network: bool = param("false: hidden ones; there are none", default=True)
+    show_icon: bool = param("with icons; there are none", default=False)
+
+    def run(self, ctx: Ctx) -> Page[Network]:
+        row = Network
+        self._no_such()
+        seen = ops.shown(
+            ctx,
+            account=self.account,
+            domain=self.domain_id,
+            everything=self.list_all or self.id is not None,
+            recursive=self.is_recursive,
+        )
+        stmt = select(row).where(live(row), seen).order_by(row.id)
+        stmt = only(
+            stmt,
+            (row.id, self.id),
+            (row.name, self.name_),
+            (row.zone_id, self.zone_id),
+            (row.guest_type, (self.type or "").capitalize()),
+            (row.acl_type, (self.acl_type or "").capitalize()),
+            (row.offering_id, self.network_offering_id),
+            (row.physical_network_id, self.physical_network_id),
+            (row.vlan, vlan.normal(self.vlan) if self.vlan else None),
+        )
+        if self._none():
+            stmt = stmt.where(false())
+        if self.can_use_for_deploy is not None:
+            usable = row.state.in_((State.SETUP, State.IMPLEMENTED))
+            stmt = stmt.where(usable if self.can_use_for_deploy else ~usable)
+        for service in self.supported_services or ():
+            offered = select(NetworkOffering.id).where(matches(f"{service}=", NetworkOffering.services))
+            stmt = stmt.where(row.offering_id.in_(offered))
+        if (self.network_filter or "").capitalize() in ACL_TYPES:
+            stmt = stmt.where(row.acl_type == (self.network_filter or "").capitalize())
+        if self.keyword:
+            stmt = stmt.where(matches(self.keyword, row.name, row.display_text))
+        return self.fetch(ctx, stmt)
+
+    def _no_such(self) -> None:
+        """Refuse ids of things that are not there, as for any id that never was."""
+        if self.project_id not in (None, "", "-1"):
+            raise NoSuchEntity(self.name.lower(), "projectid", self.project_id or "")
+        for name, value in (("vpcid", self.vpc_id), ("associatednetworkid", self.associated_network_id)):
+            if value:
+                raise NoSuchEntity(self.name.lower(), name, value)
+
+    def _none(self) -> bool:
+        """Return whether what is asked for cannot be."""
+        other = (self.traffic_type or "Guest").lower() != "guest" or self.specify_ip_ranges is False
+        return other or self.for_vpc or self.is_system or self.restart_required or not self.display_network
+
+
+class DeleteNetwork(Command):
+    """Delete a network in which no VM has a NIC."""
+
+    name = "deleteNetwork"
+    is_async = True
+
+    id: Network = param("the network")
+    forced: bool = param("also when its router's host does not answer", default=False)
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.delete(ctx, self.id, forced=self.forced)
+
+
+COMMANDS = (CreateNetwork, ListNetworks, DeleteNetwork)

@@ -1,0 +1,138 @@
+"""Guest networks, as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from tegar.api.views.base import date, load
+from tegar.model import vlan
+from tegar.model.network import State
+from tegar.ops.ctx import Ctx
+from tegar.store.accounts import Account, Domain
+from tegar.store.networks import Network
+from tegar.store.offerings import NetworkOffering
+from tegar.store.zones import PhysicalNetwork, Zone
+
+
+class NetworkView(TypedDict, total=False):
+    """A guest network; of one for a whole domain there is no ``account``."""
+
+    id: str
+    name: str
+    displaytext: str
+    state: str
+    type: str
+    acltype: str
+    subdomainaccess: bool
+    account: str | None
+    domain: str
+    domainid: str
+    domainpath: str
+    zoneid: str
+    zonename: str
+    physicalnetworkid: str | None
+    broadcastdomaintype: str
+    broadcasturi: str | None
+    traffictype: str
+    vlan: str | None
+    gateway: str
+    netmask: str
+    cidr: str
+    networkdomain: str
+    dns1: str | None
+    dns2: str | None
+    networkofferingid: str
+    networkofferingname: str
+    networkofferingdisplaytext: str
+    networkofferingavailability: str
+    networkofferingconservemode: bool
+    service: list[dict[str, Any]]
+    specifyvlan: bool
+    specifyipranges: bool
+    restartrequired: bool
+    canusefordeploy: bool
+    displaynetwork: bool
+    isdefault: bool
+    ispersistent: bool
+    issystem: bool
+    redundantrouter: bool
+    strechedl2subnet: bool
+    supportsvmautoscaling: bool
+    related: str
+    created: str | None
+    tags: list[dict[str, Any]]
+
+
+def networks(ctx: Ctx, rows: Sequence[Network]) -> list[NetworkView]:
+    """Return networks with owners, places and services; VLANs and wires only for admins."""
+    zones = load(ctx.s, Zone, (r.zone_id for r in rows))
+    accounts = load(ctx.s, Account, (r.account_id for r in rows))
+    domains = load(ctx.s, Domain, (r.domain_id for r in rows))
+    offerings = load(ctx.s, NetworkOffering, (r.offering_id for r in rows))
+    physical = load(ctx.s, PhysicalNetwork, (r.physical_network_id for r in rows))
+    views: list[NetworkView] = []
+    for r in rows:
+        view = _facts(r)
+        view |= _offered(offerings[r.offering_id])
+        domain = domains[r.domain_id]
+        view["account"] = accounts[r.account_id].name if r.acl_type == "Account" else None
+        view["domain"], view["domainid"] = domain.name, domain.uuid
+        view["domainpath"] = "ROOT" + domain.path.rstrip("/")
+        view["zoneid"], view["zonename"] = zones[r.zone_id].uuid, zones[r.zone_id].name
+        if ctx.is_admin:
+            view["physicalnetworkid"] = physical[r.physical_network_id].uuid
+            view["vlan"], view["broadcasturi"] = r.vlan, vlan.uri(r.vlan)
+        views.append(view)
+    return views
+
+
+def services(text: str) -> list[dict[str, Any]]:
+    """Return services as the protocol lists them, out of ``Dhcp=VirtualRouter,…``."""
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    return [{"name": name, "provider": [{"name": provider}], "capability": []} for name, _, provider in pairs]
+
+
+def _facts(r: Network) -> NetworkView:
+    return {
+        "id": r.uuid,
+        "name": r.name,
+        "displaytext": r.display_text,
+        "state": r.state.value,
+        "type": r.guest_type,
+        "acltype": r.acl_type,
+        "subdomainaccess": r.subdomain_access,
+        "broadcastdomaintype": "Vlan",
+        "traffictype": "Guest",
+        "gateway": r.gateway,
+        "netmask": r.netmask,
+        "cidr": r.cidr,
+        "networkdomain": r.network_domain,
+        "dns1": r.dns1,
+        "dns2": r.dns2,
+        "restartrequired": False,
+        "canusefordeploy": r.state in (State.SETUP, State.IMPLEMENTED),
+        "displaynetwork": True,
+        "ispersistent": False,
+        "issystem": False,
+        "redundantrouter": False,
+        "strechedl2subnet": False,
+        "supportsvmautoscaling": False,
+        "related": r.uuid,
+        "created": date(r.created_s),
+        "tags": [],
+    }
+
+
+def _offered(offering: NetworkOffering) -> NetworkView:
+    return {
+        "networkofferingid": offering.uuid,
+        "networkofferingname": offering.name,
+        "networkofferingdisplaytext": offering.display_text,
+        "networkofferingavailability": offering.availability,
+        "networkofferingconservemode": offering.conserve_mode,
+        "service": services(offering.services),
+        "specifyvlan": offering.specify_vlan,
+        "specifyipranges": offering.specify_ip_ranges,
+        "isdefault": offering.is_default,
+    }

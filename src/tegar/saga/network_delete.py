@@ -1,0 +1,149 @@
+"""Delete a network that no VM uses: its router goes, then its addresses and the row.
+
+The router is taken away once more at the end: a VM that left the network at the last moment may
+have had it applied in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from tegar.driver.registry import ROUTERS
+from tegar.kernel.db import fire, live
+from tegar.kernel.errors import Fenced, NotYet, TegarError
+from tegar.kernel.lease import changed
+from tegar.kernel.saga import Run, Saga, Step
+from tegar.model.errors import InUse
+from tegar.model.host import State as HostState
+from tegar.model.network import Event, State
+from tegar.saga.env import Env
+from tegar.store.hosts import Host
+from tegar.store.networks import Desired, GuestAddress, Network, Nic, Router, VlanRange
+
+
+@dataclass(frozen=True)
+class DeleteNetwork:
+    """Which network; ``forced``: also when its router's host does not answer."""
+
+    network_id: int
+    forced: bool
+
+
+Delete = Run[Env, DeleteNetwork]
+
+
+def accepted(run: Delete) -> None:
+    """Begin: the request made it Shutdown, so no VM joins it."""
+
+
+def keep(run: Delete) -> None:
+    """Let VMs join it again; its router is made anew for the next."""
+
+    def work(s: Session) -> None:
+        network = s.get_one(Network, run.params.network_id)
+        if network.state == State.SHUTDOWN:
+            fire(s, network, Event.DELETE_FAILED)
+
+    run.env.db.tx(work)
+
+
+def take_router(run: Delete) -> None:
+    """Take the router off its host; a host that was deleted, or lost its power, has none."""
+
+    def read(s: Session) -> tuple[str, str] | None:
+        stmt = (
+            select(Router.uuid, Host.url)
+            .join(Host, Host.id == Router.host_id)
+            .where(Router.network_id == run.params.network_id, live(Host), Host.state == HostState.UP)
+        )
+        found = s.execute(stmt).one_or_none()
+        return (found[0], found[1]) if found else None
+
+    found = run.env.db.read(read)
+    if found is None:
+        return
+    uuid, url = found
+    try:
+        ROUTERS["VirtualRouter"].remove(uuid, run.env.links.to(url, run.fence))
+    except (Fenced, NotYet):
+        raise
+    except TegarError:
+        if not run.params.forced:
+            raise
+
+
+def applied_again(run: Delete) -> None:
+    """What was taken away counts as never applied: it is applied when a VM needs it."""
+
+    def work(s: Session) -> None:
+        for router in s.scalars(select(Router).where(Router.network_id == run.params.network_id)):
+            router.applied = 0
+
+    run.env.db.tx(work)
+
+
+def gone(run: Delete) -> None:
+    """Forget the network, unless a VM has an address of it after all."""
+
+    def work(s: Session) -> None:
+        network = s.get_one(Network, run.params.network_id)
+        if network.state != State.SHUTDOWN:
+            return
+        now_s = run.env.clock.now_s()
+        own = _own_nics(s, network)
+        s.execute(
+            delete(GuestAddress).where(
+                GuestAddress.network_id == network.id,
+                GuestAddress.nic_id.is_(None) | GuestAddress.nic_id.in_([nic.id for nic in own]),
+            )
+        )
+        if s.scalars(select(GuestAddress.id).where(GuestAddress.network_id == network.id).limit(1)).first():
+            raise InUse(f"Network {network.name}", "a VM has an address of it")
+        for kind in (Router, VlanRange):
+            for row in s.scalars(select(kind).where(kind.network_id == network.id, live(kind))):
+                row.removed_s = now_s
+        for nic in own:
+            nic.removed_s = now_s
+        changed(s, delete(Desired).where(Desired.network_id == network.id))
+        fire(s, network, Event.DELETED)
+        network.removed_s = now_s
+
+    run.env.db.tx(work)
+
+
+def _own_nics(s: Session, network: Network) -> list[Nic]:
+    """Return the NICs of the network's router.
+
+    Raises:
+        InUse: a VM has one in the network.
+    """
+    found = s.scalars(select(Nic).where(Nic.network_id == network.id, live(Nic))).all()
+    if any(nic.vm_id is not None for nic in found):
+        raise InUse(f"Network {network.name}", "a VM has a NIC in it")
+    return list(found)
+
+
+def sweep(run: Delete) -> None:
+    """Take the router away once more, if its host answers; the network is gone whatever it says."""
+    try:
+        take_router(run)
+    except TegarError as e:
+        if isinstance(e, Fenced):
+            raise
+
+
+def nothing(run: Delete) -> None:
+    """Nothing follows that could fail."""
+
+
+DELETE_NETWORK = Saga[Env, DeleteNetwork](
+    "network.delete",
+    DeleteNetwork,
+    Step(accepted, undo=keep),
+    Step(take_router, undo=applied_again),
+    Step(gone),
+    Step(sweep, undo=nothing),
+)
