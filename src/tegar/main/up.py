@@ -37,6 +37,7 @@ from tegar.ops.bootstrap import admin_keys
 
 USER_DATA = "Hello from Tegar.\n"
 AGENT_PORT = 8251
+IMAGE_PORT = 8252
 
 Say = Callable[[str], None]
 
@@ -182,10 +183,10 @@ def _facts(place: Place, port: int, sim_port: int, simulated: bool) -> dict[str,
 def served(file: Path, address: str) -> Iterator[str]:
     """Serve one directory's file over HTTP on the lab's management network; give its address."""
     handler = partial(_Quiet, directory=str(file.parent))
-    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
+    with http.server.ThreadingHTTPServer((address, IMAGE_PORT), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://{address}:{server.server_address[1]}/{file.name}"
+            yield f"http://{address}:{IMAGE_PORT}/{file.name}"
         finally:
             server.shutdown()
 
@@ -301,7 +302,7 @@ def _page(vm: Any, facts: dict[str, Any], say: Say) -> str:
             pages.append(guest_page(vm["id"], address, facts))
         except (httpx.HTTPError, KeyError):
             return False
-        return bool(pages[-1])
+        return USER_DATA.strip() in pages[-1] or vm["name"] != furnish.VM
 
     if not until(answers, 180, 0.3):
         raise LocalError(f"VM {vm['name']} runs, but its page at http://{address}/ does not answer")
