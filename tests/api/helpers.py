@@ -97,10 +97,15 @@ class SmallCloud:
 
 
 def small_cloud(directory: Path) -> SmallCloud:
-    """Return a cloud that has just been installed."""
-    clock = ManualClock()
-    db = Db(f"sqlite:///{directory}/tegar.db", clock)
+    """Return a cloud that has just been installed, on SQLite."""
+    db = Db(f"sqlite:///{directory}/tegar.db", ManualClock())
     METADATA.create_all(db.engine)
+    return cloud_on(db)
+
+
+def cloud_on(db: Db) -> SmallCloud:
+    """Return a cloud that has just been installed in a database with all tables."""
+    clock = db.clock if isinstance(db.clock, ManualClock) else ManualClock()
     vault = Vault(b"k" * 32)
     db.tx(lambda s: bootstrap(s, vault, clock.now_s(), admin_password=PASSWORD))
     api = Api(db, World(clock, vault, "11111111-2222-3333-4444-555555555555"))

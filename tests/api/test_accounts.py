@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import pytest
-from helpers import PASSWORD, Caller, Refusal, SmallCloud
+from helpers import PASSWORD, Caller, Refusal, SmallCloud, cloud_on
+from sqlalchemy.orm import Session
 
 from tegar.api.serve import Request
+from tegar.kernel.db import Db
+from tegar.kernel.secret import Vault
 from tegar.ops.bootstrap import admin_keys, bootstrap
-from tegar.store.accounts import Domain, User
+from tegar.store.accounts import Account, Domain, User
+from tegar.store.offerings import DiskOffering, ServiceOffering
+
+T = TypeVar("T")
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 PERSON = {"password": PASSWORD, "email": "x@example.org", "firstname": "X", "lastname": "Y"}
@@ -336,3 +346,55 @@ def test_a_path_that_begins_alike_is_no_subdomain(small: SmallCloud) -> None:
 
     assert [u["username"] for u in boss("listUsers", listall=True)["user"]] == ["boss"]
     assert small.db.read(lambda s: s.query(Domain).filter_by(name="ab").one().path) == "/ab/"
+
+
+# --- at the same moment
+
+
+def _at_once(work: Callable[[int], T], count: int = 4) -> list[T]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def test_servers_that_start_together_make_one_cloud(db: Db) -> None:
+    vault = Vault(b"k" * 32)
+
+    _at_once(lambda _: db.tx(lambda s: bootstrap(s, vault, 1.0, admin_password=PASSWORD)))
+
+    def counts(s: Session) -> list[int]:
+        kinds = (Domain, Account, User, ServiceOffering, DiskOffering)
+        return [s.query(kind).count() for kind in kinds]
+
+    assert db.read(counts) == [1, 1, 1, 3, 4]
+    assert all(db.read(lambda s: admin_keys(s, vault)))
+
+
+def test_a_name_is_given_once(db: Db) -> None:
+    small = cloud_on(db)
+
+    answers = _at_once(
+        lambda n: small.admin.answer(
+            "createAccount", username=f"u{n}", account="same", accounttype=0, **PERSON
+        )
+    )
+    domains = _at_once(lambda _: small.admin.answer("createDomain", name="same"))
+
+    assert sorted(a.status for a in answers) == [200, 431, 431, 431]
+    assert sorted(a.status for a in domains) == [200, 431, 431, 431]
+    assert small.admin("listAccounts", name="same")["count"] == 1
+    assert small.admin("listDomains", name="same")["count"] == 1
+
+
+def test_the_whole_noun_on_every_database(db: Db) -> None:
+    small = cloud_on(db)
+    sales = _domain(small, "sales")
+    boss = small.account("boss", accounttype=2, domainid=sales)
+    boss("createSSHKeyPair", name="k")
+
+    assert boss("listAccounts", listall=True)["account"][0]["vmtotal"] == 0
+    assert boss("listSSHKeyPairs", keyword="K")["count"] == 1
+    assert boss("listEvents", listall=True, keyword="k")["count"] > 0
+    assert boss("listServiceOfferings", cpunumber=1)["count"] == 3
+    assert small.admin("listNetworkOfferings", supportedservices="Dns")["count"] == 1
+    assert small.admin("updateConfiguration", name="expunge.delay", value=1)["configuration"]["value"] == "1"
+    assert small.admin("listDomains", keyword="SAL", page=1, pagesize=1)["count"] == 1
