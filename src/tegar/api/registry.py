@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tegar.api.commands import (
     account,
+    address,
     api,
     capability,
     capacity,
@@ -63,6 +64,7 @@ MODULES = (
     template,
     network,
     vlan_range,
+    address,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}
