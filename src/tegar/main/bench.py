@@ -1,1 +1,0 @@
-"""``tegar bench``: not here yet."""

@@ -1,0 +1,34 @@
+"""Measurements: each prints one JSON object on its last line.  Machines are noisy: quote ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def main_bench(argv: Sequence[str]) -> int:
+    """Run ``tegar bench``."""
+    from tegar.main.bench import deploy, start
+
+    benches: dict[str, Callable[..., dict[str, Any]]] = {"start": start.measure, "deploy": deploy.measure}
+    parser = argparse.ArgumentParser(prog="tegar bench", description="Measure.")
+    parser.add_argument("name", choices=sorted(benches))
+    parser.add_argument("--json", action="store_true", help="print one JSON object on the last line")
+    parser.add_argument("--runs", type=int, default=5, help="start: how often")
+    parser.add_argument("--vms", type=int, default=300, help="deploy: how many VMs")
+    parser.add_argument("--hosts", type=int, default=100, help="deploy: how many simulated hosts")
+    parser.add_argument("--clients", type=int, default=16, help="deploy: how many callers at once")
+    given = parser.parse_args(argv)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    options = {"runs": given.runs} if given.name == "start" else {
+        "vms": given.vms, "hosts": given.hosts, "clients": given.clients
+    }  # fmt: skip
+    found = {"bench": given.name, **benches[given.name](say=say, **options)}
+    print(json.dumps(found) if given.json else json.dumps(found, indent=2))
+    return 0
