@@ -7,7 +7,11 @@ from typing import TypedDict
 
 from tegar.api.views.base import date
 from tegar.ops.ctx import Ctx
-from tegar.store.offerings import NetworkOffering
+from tegar.store.offerings import NetworkOffering, ServiceOffering
+from tegar.store.stock import stock_uuid
+
+# libcloud wants to read the size of the router, which this cloud chooses and does not offer.
+ROUTER_SIZE = stock_uuid(ServiceOffering, "router")
 
 
 class ServiceProviderView(TypedDict):
@@ -44,6 +48,7 @@ class NetworkOfferingView(TypedDict, total=False):
     specifyasnumber: bool
     fornsx: bool
     fortungsten: bool
+    serviceofferingid: str | None
     service: list[ServiceView]
 
 
@@ -79,6 +84,7 @@ def network_offerings(ctx: Ctx, rows: Sequence[NetworkOffering]) -> list[Network
             "specifyasnumber": False,
             "fornsx": False,
             "fortungsten": False,
+            "serviceofferingid": ROUTER_SIZE if "=VirtualRouter" in o.services else None,
             "service": services_of(o.services),
         }
         for o in rows
