@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tegar.api.commands.base import OwnedList, named
+from tegar.api.commands.base import OwnedList, Plain, named
 from tegar.api.views.vm import VmView, vms
 from tegar.kernel.command import ADMIN, ADMINS, Command, param
 from tegar.kernel.db import live
@@ -51,11 +51,11 @@ class ListVirtualMachines(OwnedList):
     group_id: str | None = param("groups have no ids here: matches nothing", default=None)
     ha_enable: bool | None = param("with high availability or without", default=None, roles=ADMINS)
     display_vm: bool | None = param("shown or hidden ones", default=None, roles=ADMIN)
-    user_data: bool | None = param("show the user data of one VM", default=None)
+    user_data: bool | None = param("with id: show its user data too", default=None)
     details: list[str] | None = param("which details to show; all are shown", default=None)
     for_virtual_network: bool | None = param("true: in isolated networks", default=None)
 
-    def run(self, ctx: Ctx) -> Page[Vm]:
+    def run(self, ctx: Ctx) -> Page[Vm] | Plain:
         by_id = self.id is not None or self.ids is not None
         stmt = select(Vm).where(self.scope(ctx, Vm, by_id=by_id), live(Vm)).order_by(Vm.id)
         for column, row in (
@@ -68,7 +68,12 @@ class ListVirtualMachines(OwnedList):
             stmt = stmt.where(Vm.name == self.name_)
         if self.hypervisor:
             stmt = stmt.where(Vm.hypervisor == self.hypervisor)
-        return self.fetch(ctx, self._more(stmt))
+        found: Page[Vm] = self.fetch(ctx, self._more(stmt))
+        if self.user_data and self.id is not None and found.rows:
+            (shown,) = vms(ctx, found.rows)
+            shown["userdata"] = self.id.user_data
+            return Plain({"count": 1, "virtualmachine": [shown]})
+        return found
 
     def _more(self, stmt: Any) -> Any:
         if self.ids is not None:
