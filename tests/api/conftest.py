@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from helpers import SmallCloud, small_cloud
+from web import Web
+
+from tegar.api import http
 
 
 @pytest.fixture
@@ -15,3 +18,11 @@ def small(tmp_path: Path) -> Iterator[SmallCloud]:
     made = small_cloud(tmp_path)
     yield made
     made.db.close()
+
+
+@pytest.fixture
+def web(small: SmallCloud) -> Iterator[Web]:
+    """A client of the ASGI application."""
+    client = Web(http.app(small.api, lambda: {}))
+    yield client
+    client.close()

@@ -137,3 +137,15 @@ def follows_types(command: str, inner: Mapping[str, Any]) -> None:
                 assert isinstance(value, list)
             if name in ("created", "completed"):
                 assert DATE.match(value)
+
+
+def signed(small: SmallCloud, command: str, **params: str) -> dict[str, str]:
+    """Return the administrator's request, signed."""
+    sent = {"command": command, "response": "json", "apiKey": small.admin.api_key, **params}
+    return sign(sent, small.admin.secret)
+
+
+def only(answer: Any) -> tuple[str, dict[str, Any]]:
+    """Return the one key of an answer and what stands under it."""
+    ((key, inner),) = answer.json().items()
+    return key, inner
