@@ -12,7 +12,7 @@ import threading
 import uuid as uuids
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
@@ -24,8 +24,11 @@ from sqlalchemy.orm.exc import StaleDataError
 from tegar.kernel.clock import Clock, WallClock
 from tegar.kernel.errors import Stale, Unavailable
 from tegar.kernel.machine import Machine
+from tegar.kernel.turns import Turns
 
 T = TypeVar("T")
+
+IDLE_IN_TX_S = 3  # nobody waits for anything inside a transaction, unless its process is frozen
 
 BIG = BigInteger().with_variant(Integer, "sqlite")
 
@@ -147,7 +150,7 @@ class Db:
         self.clock = clock or WallClock()
         self.is_sqlite = url.startswith("sqlite")
         self._patience_s = patience_s
-        self._writer = threading.Lock()
+        self._writer = Turns()
         self.engine = _sqlite(url, pool_size) if self.is_sqlite else _mysql(url, pool_size)
         self._session = sessionmaker(self.engine, expire_on_commit=False, autoflush=True)
         event.listen(self._session, "before_flush", self._stamp)
@@ -177,11 +180,12 @@ class Db:
         """Run *work* on one consistent view of the database; it writes nothing."""
         return self._repeat(lambda: self._once(work, writes=False, mark=None))
 
-    def tx(self, work: Callable[[Session], T], *, once: bool = False) -> T:
+    def tx(self, work: Callable[[Session], T], *, once: bool = False, urgent: bool = False) -> T:
         """Run *work* in a transaction and commit it; return what it returned.
 
         Args:
             work: may be called several times; its session is rolled back before each repeat.
+            urgent: somebody waits for the answer: goes before others that wait to write.
             once: *work* must not take effect twice even when the connection is lost while
                 committing and nobody can say whether it took effect (a mark is written beside it).
 
@@ -190,7 +194,7 @@ class Db:
             Unavailable: the database could not be reached.
         """
         mark = _Mark() if once and not self.is_sqlite else None
-        return self._repeat(lambda: self._once(work, writes=True, mark=mark))
+        return self._repeat(lambda: self._once(work, writes=True, mark=mark, urgent=urgent))
 
     def _repeat(self, attempt: Callable[[], T]) -> T:
         if getattr(_held, "depth", 0):
@@ -213,8 +217,10 @@ class Db:
             pause_s = 0.25 if why == "lost" else 0.002 * 2 ** min(tries, 6)
             self.clock.sleep(pause_s * (0.5 + random.random()))  # noqa: S311
 
-    def _once(self, work: Callable[[Session], T], *, writes: bool, mark: _Mark | None) -> T:
-        lock = self._writer if writes and self.is_sqlite else _no_lock
+    def _once(
+        self, work: Callable[[Session], T], *, writes: bool, mark: _Mark | None, urgent: bool = False
+    ) -> T:
+        lock = self._writer.mine(urgent=urgent) if writes and self.is_sqlite else nullcontext()
         with lock, self._session() as s, _holding():
             s.info["hooks"] = []
             if self.is_sqlite:
@@ -262,17 +268,6 @@ def _holding() -> Iterator[None]:
         _held.depth -= 1
 
 
-class _NoLock:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-_no_lock = _NoLock()
-
-
 def _sqlite(url: str, pool_size: int) -> Engine:
     """Open SQLite in WAL mode, fully synchronous: what was committed survives a power cut."""
     engine = create_engine(
@@ -302,8 +297,12 @@ def _sqlite(url: str, pool_size: int) -> Engine:
 
 
 def _mysql(url: str, pool_size: int) -> Engine:
-    """Open MariaDB or MySQL.  Read committed: writes are guarded by versions, not by gap locks."""
-    return create_engine(
+    """Open MariaDB or MySQL.  Read committed: writes are guarded by versions, not by gap locks.
+
+    A process that is frozen inside a transaction would hold its locks for ever and nobody could
+    take over its work: MariaDB is told to end such a transaction (MySQL cannot do that).
+    """
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=40,
@@ -311,6 +310,14 @@ def _mysql(url: str, pool_size: int) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": 3, "read_timeout": 15, "write_timeout": 15, "charset": "utf8mb4"},
     )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: object) -> None:
+        if "MariaDB" in connection.get_server_info():
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION idle_transaction_timeout = {IDLE_IN_TX_S}")
+
+    return engine
 
 
 def live(kind: type[Any]) -> Any:

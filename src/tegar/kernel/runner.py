@@ -20,12 +20,14 @@ from tegar.kernel import log
 from tegar.kernel.clock import Clock
 from tegar.kernel.db import Db
 from tegar.kernel.errors import TegarError
-from tegar.kernel.lease import BEAT_S, Lease, Leases
+from tegar.kernel.gate import Gate
+from tegar.kernel.lease import BEAT_S, Lease, Leases, Sight
 from tegar.kernel.saga import Engine, Probe, Saga, SagaRow, State, poke_with
 
 E = TypeVar("E")
 
 PREFIX = "server:"
+COMPUTING = 4  # sagas that compute at once; the others wait for hosts, or for their turn
 
 
 class Runner(Generic[E]):
@@ -50,6 +52,7 @@ class Runner(Generic[E]):
 
         self._make = make
         self._leases = Leases(db, clock)
+        self._gate = Gate(COMPUTING)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="saga")
         self._lock = threading.Condition()
         self._later: list[tuple[float, int]] = []
@@ -116,10 +119,9 @@ class Runner(Generic[E]):
         """Find what nobody runs: pending since the last look, or owned by the dead."""
         for sight in self._leases.look(PREFIX):
             if sight.holder != PREFIX + self.engine.owner:
-                self._inherit(sight.holder.removeprefix(PREFIX))
-                self._leases.bury(sight.holder, sight)
+                self._safely(lambda sight=sight: self._bury(sight))  # type: ignore[misc]
         for owner in self._db.read(_without_lease):
-            self._inherit(owner)
+            self._safely(lambda owner=owner: self._inherit(owner))  # type: ignore[misc]
         pending = set(
             self._db.read(
                 lambda s: s.scalars(
@@ -131,6 +133,10 @@ class Runner(Generic[E]):
             self.poke(saga_id)
         self._unclaimed = pending
 
+    def _bury(self, dead: Sight) -> None:
+        self._inherit(dead.holder.removeprefix(PREFIX))
+        self._leases.bury(dead.holder, dead)
+
     def _inherit(self, owner: str) -> None:
         ids = self._db.read(lambda s: s.scalars(select(SagaRow.id).where(SagaRow.owner == owner)).all())
         engine = self.engine
@@ -139,7 +145,11 @@ class Runner(Generic[E]):
                 self._pool.submit(self._run, saga_id)
 
     def _claim_and_run(self, saga_id: int) -> None:
-        if not self._stop.is_set() and self._safely(lambda: self.engine.claim(saga_id)):
+        if self._stop.is_set():
+            return
+        with self._gate.inside():
+            won = self._safely(lambda: self.engine.claim(saga_id))
+        if won:
             self._run(saga_id)
 
     def retry_stuck(self, saga_id: int) -> None:
@@ -151,7 +161,8 @@ class Runner(Generic[E]):
         if self._stop.is_set():
             return
         engine = self.engine
-        pause_s = self._safely(lambda: engine.drive(saga_id), otherwise=1.0)
+        with self._gate.inside():
+            pause_s = self._safely(lambda: engine.drive(saga_id), otherwise=1.0)
         if pause_s is not None:
             with self._lock:
                 heapq.heappush(self._later, (self._clock.mono_s() + pause_s, saga_id))
