@@ -7,14 +7,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from saga.law import Allowed, Case, case
 from support.cloud import ApiError, Cloud
 from support.picture import Picture
-from tegar.saga.image_store_add import ADD_STORE, AddStore
-from tegar.store.hosts import Host
-from tegar.store.images import ImageStore
 
 HELLO = base64.b64encode(b"hello").decode()
 
@@ -72,37 +67,6 @@ def of_vm(command: str, **params: Any) -> Callable[[Cloud], None]:
         cloud.api(command, id=_vm(cloud), **params)
 
     return request
-
-
-# ── image_store.add ──
-
-
-def add_store(cloud: Cloud) -> None:
-    """Write what addImageStore writes."""
-
-    def work(s: Session) -> None:
-        zone_id, host_id = s.query(Host.zone_id, Host.id).order_by(Host.id).first() or (0, 0)
-        store = ImageStore(name="more", provider="NFS", url="nfs://nfs/more", zone_id=zone_id)
-        s.add(store)
-        s.flush()
-        ADD_STORE.submit(s, AddStore(store.id, host_id))
-
-    cloud.db.tx(work)
-
-
-def _removed_store(before: Picture, after: Picture) -> None:
-    for row in new("image_store", before, after):
-        assert row["removed_s"] is not None
-
-
-case(
-    Case(
-        "image_store.add",
-        zone,
-        add_store,
-        allowed=(Allowed("rows are kept for history, marked removed", _removed_store),),
-    )
-)
 
 
 # ── vm.deploy ──

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-import saga.cases  # noqa: F401 - registers them
+import saga.cases
+import saga.cases_infra  # noqa: F401 - registers them
 from saga.law import CASES, Case, Watcher, points, state_of, submit
 from support.cloud import Cloud
 from support.picture import differences, nameless, take

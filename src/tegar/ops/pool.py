@@ -141,4 +141,4 @@ def delete(ctx: Ctx, pool: Pool, *, forced: bool) -> SagaRow:
     """
     must_be_empty(ctx.s, pool)
     ctx.note("STORAGE.POOL.DELETE", f"Deleting storage pool {pool.name}", pool, state="Scheduled")
-    return DELETE_POOL.submit(ctx.s, DeletePool(pool.id, forced), ctx.job(pool))
+    return DELETE_POOL.submit(ctx.s, DeletePool(pool.id, pool.state, forced), ctx.job(pool))

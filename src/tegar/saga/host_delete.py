@@ -20,6 +20,7 @@ from tegar.model.host import Event, Resource, State
 from tegar.model.vm import Event as VmEvent
 from tegar.model.vm import State as VmState
 from tegar.saga.env import Env, link
+from tegar.saga.network_implement import obey_later
 from tegar.store import hosts, vms
 from tegar.store.hosts import Host, HostUse, Pulse
 from tegar.store.networks import Router
@@ -95,13 +96,15 @@ def take_routers(run: Delete) -> None:
 
 
 def come_back(run: Delete) -> None:
-    """Routers that were taken are wanted again: the loop that repairs them applies them."""
+    """Let routers that were taken run again, if the host answers; if not, the loop that repairs them does."""
 
-    def work(s: Session) -> None:
-        for router in s.scalars(select(Router).where(Router.host_id == run.params.host_id, live(Router))):
+    def work(s: Session) -> list[int]:
+        mine = s.scalars(select(Router).where(Router.host_id == run.params.host_id, live(Router))).all()
+        for router in mine:
             router.applied = 0
+        return [router.network_id for router in mine]
 
-    run.env.db.tx(work)
+    obey_later(run, run.env.db.tx(work))
 
 
 def gone(run: Delete) -> None:

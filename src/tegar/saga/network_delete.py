@@ -1,8 +1,4 @@
-"""Delete a network that no VM uses: its router goes, then its addresses and the row.
-
-The router is taken away once more at the end: a VM that left the network at the last moment may
-have had it applied in between.
-"""
+"""Delete a network that no VM uses: its router goes, then its addresses and the row."""
 
 from __future__ import annotations
 
@@ -20,6 +16,7 @@ from tegar.model.errors import InUse
 from tegar.model.host import State as HostState
 from tegar.model.network import Event, State
 from tegar.saga.env import Env
+from tegar.saga.network_implement import obey_later
 from tegar.store.hosts import Host
 from tegar.store.networks import Desired, GuestAddress, Network, Nic, Router, VlanRange
 
@@ -40,14 +37,19 @@ def accepted(run: Delete) -> None:
 
 
 def keep(run: Delete) -> None:
-    """Let VMs join it again; its router is made anew for the next."""
+    """Let VMs join it again; a router that it had runs again."""
 
-    def work(s: Session) -> None:
+    def work(s: Session) -> bool:
         network = s.get_one(Network, run.params.network_id)
         if network.state == State.SHUTDOWN:
             fire(s, network, Event.DELETE_FAILED)
+        router = s.scalars(select(Router).where(Router.network_id == network.id, live(Router))).first()
+        if router is not None:
+            router.applied = 0
+        return router is not None
 
-    run.env.db.tx(work)
+    if run.env.db.tx(work):
+        obey_later(run, [run.params.network_id])
 
 
 def take_router(run: Delete) -> None:
@@ -75,14 +77,8 @@ def take_router(run: Delete) -> None:
             raise
 
 
-def applied_again(run: Delete) -> None:
-    """What was taken away counts as never applied: it is applied when a VM needs it."""
-
-    def work(s: Session) -> None:
-        for router in s.scalars(select(Router).where(Router.network_id == run.params.network_id)):
-            router.applied = 0
-
-    run.env.db.tx(work)
+def later(run: Delete) -> None:
+    """It is applied again when VMs may join again."""
 
 
 def gone(run: Delete) -> None:
@@ -126,24 +122,10 @@ def _own_nics(s: Session, network: Network) -> list[Nic]:
     return list(found)
 
 
-def sweep(run: Delete) -> None:
-    """Take the router away once more, if its host answers; the network is gone whatever it says."""
-    try:
-        take_router(run)
-    except TegarError as e:
-        if isinstance(e, Fenced):
-            raise
-
-
-def nothing(run: Delete) -> None:
-    """Nothing follows that could fail."""
-
-
 DELETE_NETWORK = Saga[Env, DeleteNetwork](
     "network.delete",
     DeleteNetwork,
     Step(accepted, undo=keep),
-    Step(take_router, undo=applied_again),
+    Step(take_router, undo=later),
     Step(gone),
-    Step(sweep, undo=nothing),
 )

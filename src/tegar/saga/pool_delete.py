@@ -27,29 +27,29 @@ from tegar.store.volumes import Volume
 
 @dataclass(frozen=True)
 class DeletePool:
-    """Which pool; ``forced``: also when it does not answer, leaving files behind."""
+    """Which pool, its state before; ``forced``: also when it does not answer, leaving files behind."""
 
     pool_id: int
+    was: str
     forced: bool
 
 
 Delete = Run[Env, DeletePool]
 
 
-def close(run: Delete) -> str:
-    """Let no volume onto the pool; return the state it had."""
+def close(run: Delete) -> None:
+    """Let no volume onto the pool."""
 
-    def work(s: Session) -> str:
+    def work(s: Session) -> None:
         alone(s)
         pool = s.get_one(Pool, run.params.pool_id)
         must_be_empty(s, pool)
         empty = delete(PoolUse).where(PoolUse.pool_id == pool.id, PoolUse.allocated_bytes == 0)
         if changed(s, empty) != 1 and s.scalar(select(PoolUse.pool_id).where(PoolUse.pool_id == pool.id)):
             raise InUse(f"Storage pool {pool.name}", "a volume is coming to it")
-        was, pool.state = pool.state, "Disabled"
-        return was
+        pool.state = "Disabled"
 
-    return run.env.db.tx(work)
+    run.env.db.tx(work)
 
 
 def must_be_empty(s: Session, pool: Pool) -> None:
@@ -77,8 +77,7 @@ def open_again(run: Delete) -> None:
         pool = s.get_one(Pool, run.params.pool_id)
         if s.get(PoolUse, pool.id) is None:
             s.add(PoolUse(pool_id=pool.id, allocated_bytes=0))
-        if pool.state == "Disabled":
-            pool.state = run.result(close) if run.has(close) else "Up"
+        pool.state = run.params.was
 
     run.env.db.tx(work)
 

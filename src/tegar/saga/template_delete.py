@@ -1,6 +1,7 @@
 """Delete a template: caches that no disk stands on go first, then its images, then the row.
 
-A cache with disks on it stays: those disks are overlays on it.
+A cache with disks on it stays: those disks are overlays on it.  It only goes forward: the request
+made the template Deleting, and an image that may be gone must never be called ready again.
 """
 
 from __future__ import annotations
@@ -31,21 +32,6 @@ class DeleteTemplate:
 
 
 Delete = Run[Env, DeleteTemplate]
-
-
-def accepted(run: Delete) -> None:
-    """Begin: the request made it Deleting, so no new VM uses it."""
-
-
-def keep(run: Delete) -> None:
-    """Let it be used again; its owner may delete it again."""
-
-    def work(s: Session) -> None:
-        template = s.get_one(Template, run.params.template_id)
-        if template.state == State.DELETING:
-            fire(s, template, Event.DELETE_FAILED)
-
-    run.env.db.tx(work)
 
 
 def drop_seeds(run: Delete) -> None:
@@ -80,10 +66,6 @@ def _forget(run: Delete, statement: object) -> None:
     run.env.db.tx(work)
 
 
-def cached_again(run: Delete) -> None:
-    """It is cached again when a VM wants it."""
-
-
 def drop_images(run: Delete) -> None:
     """Remove its images from the image stores."""
 
@@ -104,10 +86,6 @@ def drop_images(run: Delete) -> None:
         _forget(run, delete(Copy).where(Copy.id == copy_id))
 
 
-def nothing(run: Delete) -> None:
-    """Images that were removed are gone; whoever deletes the template again removes the others."""
-
-
 def gone(run: Delete) -> None:
     """Forget the template; the row stays for the VMs that were made from it."""
 
@@ -123,8 +101,8 @@ def gone(run: Delete) -> None:
 DELETE_TEMPLATE = Saga[Env, DeleteTemplate](
     "template.delete",
     DeleteTemplate,
-    Step(accepted, undo=keep),
-    Step(drop_seeds, undo=cached_again),
-    Step(drop_images, undo=nothing, patience_s=60),
+    Step(drop_seeds),
+    Step(drop_images, patience_s=60),
     Step(gone),
+    forward_only=True,
 )
