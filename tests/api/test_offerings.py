@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers import Caller, Refusal, SmallCloud
 
+from support.cloud import Cloud
 from tegar.store.offerings import ServiceOffering
 
 FIXED = {"cpunumber": 2, "cpuspeed": 1000, "memory": 1024}
@@ -244,3 +245,46 @@ def test_network_offerings_name_their_services(small: SmallCloud) -> None:
         {"sourcenatsupported": True}, {"forvpc": True}, {"state": "Disabled"}, {"tags": "x"}, {"traffictype": "Public"},
     ):  # fmt: skip
         assert small.admin("listNetworkOfferings", **finds_not) == {}, finds_not
+
+
+def test_a_vm_could_change_to_others_and_keeps_what_was_deleted(cloud: Cloud) -> None:
+    built = cloud.ready_zone()
+    vm = cloud.do("deployVirtualMachine", **built.vm(name="web"))["virtualmachine"]
+    elsewhere = cloud.api("listZones")["zone"][0]["id"]
+
+    others = cloud.api("listServiceOfferings", virtualmachineid=vm["id"])["serviceoffering"]
+    cloud.api("deleteServiceOffering", id=built.offering)
+
+    assert built.offering not in {o["id"] for o in others}
+    assert others
+    assert cloud.api("listServiceOfferings", virtualmachineid=vm["id"], zoneid=elsewhere)["count"] == len(
+        others
+    )
+    shown = cloud.api("listVirtualMachines", id=vm["id"])["virtualmachine"][0]
+    assert shown["serviceofferingid"] == built.offering
+
+
+def test_an_account_shows_what_it_uses(cloud: Cloud) -> None:
+    built = cloud.ready_zone()
+    alice = cloud.as_user("alice")
+    vm = alice.do("deployVirtualMachine", **built.vm(name="web"))["virtualmachine"]
+
+    def used() -> tuple[int, ...]:
+        (account,) = alice.api("listAccounts")["account"]
+        names = (
+            "vmtotal",
+            "vmrunning",
+            "vmstopped",
+            "cputotal",
+            "memorytotal",
+            "volumetotal",
+            "templatetotal",
+        )
+        return tuple(account[name] for name in names)
+
+    memory = vm["memory"]
+    assert used() == (1, 1, 0, vm["cpunumber"], memory, 1, 0)
+    alice.do("stopVirtualMachine", id=vm["id"])
+    assert used() == (1, 0, 1, vm["cpunumber"], memory, 1, 0)
+    alice.do("destroyVirtualMachine", id=vm["id"])
+    assert used()[:5] == (0, 0, 0, 0, 0)
