@@ -80,7 +80,7 @@ def serve(order: Order) -> None:
     Path(order.note + ".up").write_text(runner.server_uuid)
     if order.params:
         api = Api(db, OpsWorld(clock, Vault(KEY), runner.server_uuid))
-        print(api.answer(Request(order.params)))
+        print(api.answer(Request(order.params)), flush=True)
     threading.Event().wait()
 
 

@@ -15,7 +15,15 @@ from tegar.store.schema import METADATA
 Picture = dict[str, Any]
 
 NOT_STATE = {"saga", "saga_log", "event", "alert", "lease", "tx_mark", "pulse", "vm_stat", "login"}
-NOT_COLUMNS = {"version", "applied", "updated_s", "password_hash", "api_key", "secret_key_sealed", "report_digest"}
+NOT_COLUMNS = {
+    "version",
+    "applied",
+    "updated_s",
+    "password_hash",
+    "api_key",
+    "secret_key_sealed",
+    "report_digest",
+}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 

@@ -50,7 +50,7 @@ def free_port() -> int:
         return port
 
 
-@dataclass
+@dataclass(eq=False)
 class Server:
     """One management server of the nursery."""
 

@@ -67,9 +67,10 @@ class Leases:
                 return 1
             if row.holder and not self._dead(row):
                 return None
+            fence = row.fence + 1  # now: the update below refreshes the row
             mine = update(Lease).where(Lease.name == name, Lease.fence == row.fence, Lease.beat == row.beat)
-            done = changed(s, mine.values(holder=holder, fence=row.fence + 1, beat=0, what=what))
-            return row.fence + 1 if done else None
+            done = changed(s, mine.values(holder=holder, fence=fence, beat=0, what=what))
+            return fence if done else None
 
         try:
             return self._db.tx(work)
