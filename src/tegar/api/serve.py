@@ -120,7 +120,7 @@ class Api:
                 return render.outcome(ctx, command, result), 0
             return render.body(ctx, command, result), 0
 
-        body, saga_id = self.db.tx(work, once=True) if command.writes else self.db.read(work)
+        body, saga_id = self.db.tx(work, once=True, urgent=True) if command.writes else self.db.read(work)
         return self._wait(command, user_id, saga_id) if saga_id else body
 
     def _ctx(self, s: Session, user_id: int, command: type[Command]) -> Ctx:

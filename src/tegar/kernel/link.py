@@ -14,6 +14,7 @@ import httpx
 from tegar.kernel import codec
 from tegar.kernel.db import must_not_hold_tx
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Refused, TegarError, Unavailable, Unreachable
+from tegar.kernel.gate import outside
 from tegar.kernel.wire import A, Ask, Fence, fence_header
 
 CONNECT_TIMEOUT_S = 5.0
@@ -53,13 +54,15 @@ class HttpLink:
         """Send a question to the host and wait for its answer; see ``wire.Link``."""
         must_not_hold_tx()
         name = type(message).__name__
+        body = codec.encode(message)
         try:
-            response = self._client.post(
-                f"{self._base_url}/ask/{quote(name)}",
-                content=codec.encode(message),
-                headers={"content-type": "application/json", **fence_header(self._fence)},
-                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
-            )
+            with outside():
+                response = self._client.post(
+                    f"{self._base_url}/ask/{quote(name)}",
+                    content=body,
+                    headers={"content-type": "application/json", **fence_header(self._fence)},
+                    timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
+                )
         except httpx.HTTPError as e:
             raise Unreachable(self._name, f"{type(e).__name__}: {e}") from e
         if response.status_code != 200:

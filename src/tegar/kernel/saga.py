@@ -145,6 +145,7 @@ class Step(Generic[E, P]):
     undo: Callable[[Run[E, P]], None] | None = None
     patience_s: float = 20.0
     long_s: float = 4 * 3600.0
+    nothing: bool = False  # ``do`` does nothing, only ``undo`` does: it needs no log entry of its own
 
     @property
     def name(self) -> str:
@@ -309,19 +310,21 @@ class Engine(Generic[E]):
                 continue
             if (step.name, "begin") not in entries:
                 pending.append((step.name, "begin", None))
+            if not step.nothing:
                 self._write(row, pending)
-            pending = []
+                pending = []
             try:
                 result = self._do(saga, step, run)
             except Fenced:
                 raise
             except Exception as e:  # the saga runner is one of the three places that catch everything
+                self._write(row, pending)
                 pause_s = self._again(row, step, e)
                 if pause_s is not None:
                     return pause_s
                 return self._fail(row, run, saga, step, e)
             run.results[step.name] = result
-            pending = [(step.name, "done", codec.encode(result))]
+            pending.append((step.name, "done", codec.encode(result)))
             self._forget(row, step)
         self._write(row, pending, State.DONE)
         self._log.info("done", saga=saga.name, saga_id=row.id)

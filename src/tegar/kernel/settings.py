@@ -58,14 +58,24 @@ class Setting(Generic[T]):
     def of(self, s: Session, scope: str = "global", scope_id: int = 0) -> T:
         """Return the value in force: of that scope, else the global one, else the default."""
         wanted = [(scope, scope_id), ("global", 0)] if scope != "global" else [("global", 0)]
-        rows = {
-            (r.scope, r.scope_id): r.value
-            for r in s.scalars(select(SettingRow).where(SettingRow.name == self.name))
-        }
+        rows = _overrides(s).get(self.name, {})
         for key in wanted:
             if key in rows:
                 return self.parse(rows[key])
         return self.default
+
+
+def _overrides(s: Session) -> dict[str, dict[tuple[str, int], str]]:
+    """Return all overrides, read once in a transaction: there are few, and many are asked for."""
+    found: dict[str, dict[tuple[str, int], str]] | None = s.info.get("settings")
+    if found is None:
+        found = {}
+        for name, scope, scope_id, value in s.execute(
+            select(SettingRow.name, SettingRow.scope, SettingRow.scope_id, SettingRow.value)
+        ):
+            found.setdefault(name, {})[(scope, scope_id)] = value
+        s.info["settings"] = found
+    return found
 
 
 def index(
