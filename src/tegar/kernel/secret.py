@@ -68,8 +68,9 @@ class Vault:
 
 
 def token(size_bytes: int = 32) -> str:
-    """Return a fresh random token, safe in URLs."""
-    return secrets.token_urlsafe(size_bytes)
+    """Return a fresh random token, safe in URLs and, for it never starts with a dash, as an option's value."""
+    made = secrets.token_urlsafe(size_bytes)
+    return made if made[0] != "-" else token(size_bytes)
 
 
 def digest(text: str) -> str:

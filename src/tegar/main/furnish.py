@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from tegar.main.client import Client
 
@@ -109,11 +110,11 @@ def _cluster(api: Client, zone: str, ground: Ground) -> dict[str, str]:
 
 
 def _hosts(api: Client, zone: str, where: dict[str, str], ground: Ground, say: Callable[[str], None]) -> None:
-    have = {
-        h.get("details", {}).get("url") for h in api("listHosts", zoneid=zone, type="Routing").get("host", [])
-    }
+    listed = api("listHosts", zoneid=zone, type="Routing", pagesize=-1).get("host", [])
+    have = {h["ipaddress"] for h in listed}
     for url in ground.hosts:
-        if url not in have:
+        parts = urlsplit(url)
+        if (parts.path.strip("/") or parts.hostname) not in have:
             api("addHost", zoneid=zone, hypervisor=ground.hypervisor, url=url, **where)
             say(f"host {url} is part of the cloud")
 
