@@ -12,9 +12,14 @@ from support import program
 
 
 @pytest.fixture(scope="session")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the cloud's files are."""
+    return tmp_path_factory.mktemp("cloud")
+
+
+@pytest.fixture(scope="session")
+def facts(directory: Path) -> Iterator[dict[str, Any]]:
     """Where the cloud is, and its administrator's keys."""
-    directory: Path = tmp_path_factory.mktemp("cloud")
     try:
         yield program.up(directory, "--simulated")
     finally:

@@ -61,11 +61,22 @@ def main_up(argv: Sequence[str]) -> int:
     except (LocalError, LabError, ApiFailed, httpx.HTTPError) as e:
         print(f"tegar up: {e}\nwhat happened is in {place.root / 'log'}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("tegar up: interrupted. Again it goes on from here; tegar down removes all.", file=sys.stderr)
+        return 130
     if not given.detach:
-        print("Ctrl-C ends the cloud.", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        _until_told()
         take_down(place, say)
     return 0
+
+
+def _until_told() -> None:
+    """Wait for Ctrl-C or a polite kill; blocked beforehand, for otherwise they end us without a word."""
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    print("Ctrl-C ends the cloud.", flush=True)
+    signal.sigwait(ends)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
 def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dict[str, Any]:
@@ -276,6 +287,11 @@ def _template_ready(api: Client, say: Say) -> None:
 def first_vm(api: Client, say: Say) -> Any:
     """Deploy the first VM, or start it."""
     vm = api.first("listVirtualMachines", "virtualmachine", name=furnish.VM, listall=True)
+    if vm is not None and vm["state"] == "Error":  # an earlier try that found no host, say
+        api.job("destroyVirtualMachine", id=vm["id"], expunge=True)
+        vm = None
+    if vm is not None and vm["state"] == "Destroyed":
+        vm = api("recoverVirtualMachine", id=vm["id"])["virtualmachine"]
     if vm is None:
         zone = api.first("listZones", "zone", name=furnish.ZONE)
         offering = api.first("listServiceOfferings", "serviceoffering", name="Tiny Instance")
