@@ -1,0 +1,51 @@
+import { bytes, megahertz, when } from "../format.js";
+
+export default {
+  key: "host",
+  title: "Hosts",
+  one: "host",
+  list: "listHosts",
+  row: "host",
+  params: { type: "Routing" },
+  name: (row) => row.name,
+  hint: (row) => [row.state, row.memoryallocatedpercentage && `${row.memoryallocatedpercentage} of memory promised`].filter(Boolean).join(", "),
+  state: (row) => row.state,
+  filter: { title: "Any state", param: "state", values: ["Up", "Alert", "Disconnected"] },
+  columns: [
+    { title: "Name", of: (row) => row.name, own: true },
+    { title: "State", of: (row) => row.state, kind: "state" },
+    { title: "Allocation", of: (row) => row.resourcestate, kind: "state" },
+    { title: "Address", of: (row) => row.ipaddress, kind: "mono" },
+    { title: "CPUs", of: (row) => row.cpunumber, kind: "number" },
+    { title: "CPU promised", of: (row) => row.cpuallocated, kind: "number" },
+    { title: "Memory", of: (row) => bytes(row.memorytotal), by: (row) => row.memorytotal, kind: "number" },
+    { title: "Memory promised", of: (row) => row.memoryallocatedpercentage, kind: "number" },
+    { title: "Cluster", of: (row) => row.clustername, to: (row) => `#/cluster/${row.clusterid}` },
+    { title: "Last heard", of: (row) => when(row.lastpinged), kind: "moment" },
+  ],
+  more: [
+    { title: "CPU speed", of: (row) => megahertz(row.cpuspeed) },
+    { title: "CPU used", of: (row) => row.cpuused },
+    { title: "Memory used", of: (row) => bytes(row.memoryused) },
+    { title: "Hypervisor", of: (row) => [row.hypervisor, row.hypervisorversion].filter(Boolean).join(" ") },
+    { title: "Agent", of: (row) => row.version },
+    { title: "Tags", of: (row) => row.hosttags },
+    { title: "Pod", of: (row) => row.podname },
+    { title: "Zone", of: (row) => row.zonename },
+    { title: "Added", of: (row) => when(row.created), kind: "moment" },
+    { title: "Id", of: (row) => row.id, kind: "mono" },
+  ],
+  related: [
+    { noun: "vm", by: "hostid", without: ["Host"] },
+    { noun: "event", by: "resourceid", limit: 20 },
+  ],
+  creates: [
+    { command: "addHost", title: "Add host", asks: ["url", "hypervisor", "zoneid", "podid", "clusterid"], needs: ["clusterid"], options: { hypervisor: ["KVM", "Simulator"] }, note: "The host has joined already (tegar host join) and its agent answers at this address." },
+  ],
+  actions: [
+    { command: "updateHost", title: "Disable", sends: { id: "id" }, fixed: { allocationstate: "Disable" }, bulk: true, instant: true, when: (row) => row.resourcestate === "Enabled" },
+    { command: "updateHost", title: "Enable", sends: { id: "id" }, fixed: { allocationstate: "Enable" }, bulk: true, instant: true, when: (row) => row.resourcestate === "Disabled" },
+    { command: "updateHost", title: "Change", sends: { id: "id" }, asks: ["name", "hosttags"] },
+    { command: "deleteHost", title: "Delete", sends: { id: "id" }, asks: ["forced"], danger: true, when: (row) => row.resourcestate !== "Enabled", note: "Forced is only for a host that is off for certain." },
+  ],
+};

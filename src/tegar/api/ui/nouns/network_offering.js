@@ -1,0 +1,23 @@
+import { yes } from "../format.js";
+
+export default {
+  key: "network_offering",
+  title: "Network offerings",
+  one: "network offering",
+  list: "listNetworkOfferings",
+  row: "networkoffering",
+  params: {},
+  name: (row) => row.name,
+  hint: (row) => row.guestiptype,
+  state: (row) => row.state,
+  columns: [
+    { title: "Name", of: (row) => row.name, own: true },
+    { title: "State", of: (row) => row.state, kind: "state" },
+    { title: "Guest type", of: (row) => row.guestiptype },
+    { title: "Description", of: (row) => row.displaytext },
+    { title: "Services", of: (row) => row.service?.map((s) => s.name).join(", ") },
+    { title: "VLAN chosen by hand", of: (row) => yes(row.specifyvlan) },
+  ],
+  more: [{ title: "Id", of: (row) => row.id, kind: "mono" }],
+  related: [{ noun: "network", by: "networkofferingid" }],
+};

@@ -1,0 +1,44 @@
+// Every noun of the page, grouped as the side shows them.  A noun whose list the user may not ask for is not shown.
+
+import account from "./account.js";
+import cluster from "./cluster.js";
+import disk_offering from "./disk_offering.js";
+import domain from "./domain.js";
+import event from "./event.js";
+import host from "./host.js";
+import image_store from "./image_store.js";
+import job from "./job.js";
+import network from "./network.js";
+import network_offering from "./network_offering.js";
+import os_type from "./os_type.js";
+import physical_network from "./physical_network.js";
+import pod from "./pod.js";
+import pool from "./pool.js";
+import service_offering from "./service_offering.js";
+import setting from "./setting.js";
+import ssh_key from "./ssh_key.js";
+import template from "./template.js";
+import user from "./user.js";
+import vm from "./vm.js";
+import volume from "./volume.js";
+import zone from "./zone.js";
+
+export const GROUPS = [
+  ["Compute", [vm, template, service_offering, ssh_key]],
+  ["Storage", [volume, disk_offering, pool, image_store]],
+  ["Network", [network, network_offering]],
+  ["Infrastructure", [host, cluster, pod, zone]],
+  ["Cloud", [event, job, domain, account, user, setting]],
+];
+
+const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type];
+
+/** Return the noun of that key. */
+export function nounNamed(key) {
+  return NOUNS.find((noun) => noun.key === key);
+}
+
+/** Return the noun that a list command lists. */
+export function nounOfList(command) {
+  return NOUNS.find((noun) => noun.list === command);
+}
