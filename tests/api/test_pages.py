@@ -128,14 +128,14 @@ def test_the_page_is_served_where_cloudstack_s_is(browser: Browser) -> None:
     assert page.headers["content-type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("name", [str(f.relative_to(pages.UI)) for f in FILES])
-def test_every_file_is_served_as_what_it_is_and_guarded(browser: Browser, name: str) -> None:
+def test_every_file_is_served_as_what_it_is_and_guarded(browser: Browser) -> None:
     kinds = {".js": "javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
-    answer = browser.ask("GET", f"/client/{name}")
+    for file in FILES:
+        answer = browser.ask("GET", f"/client/{file.relative_to(pages.UI)}")
 
-    assert answer.status_code == 200
-    assert kinds[name[name.rindex(".") :]] in answer.headers["content-type"]
-    assert {k: answer.headers[k] for k in pages.HEADERS} == pages.HEADERS
+        assert answer.status_code == 200
+        assert kinds[file.suffix] in answer.headers["content-type"]
+        assert {k: answer.headers[k] for k in pages.HEADERS} == pages.HEADERS
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere() -> None:

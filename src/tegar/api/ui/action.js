@@ -25,7 +25,7 @@ export function creating(noun) {
 export function act(noun, action, rows) {
   const what = rows.length === 1 ? noun.name(rows[0]) : rows.length ? counted(rows.length, noun.one, noun.many) : "";
   const title = [action.title, what].filter(Boolean).join(" ");
-  const go = (asked) => carryOut(action, title, rows, asked);
+  const go = (asked, asker) => carryOut(action, title, rows, asked, asker);
   if (action.instant) {
     go({});
     return;
@@ -45,14 +45,18 @@ export function act(noun, action, rows) {
   });
 }
 
-async function carryOut(action, title, rows, asked) {
+async function carryOut(action, title, rows, asked, asker) {
   const card = toast(title);
   const targets = rows.length ? rows : [{}];
   let ended = 0;
+  let accepted = targets.length > 1;
+  if (accepted) asker?.close();
   const outcomes = await Promise.allSettled(
     targets.map(async (row) => {
       const result = await perform(action.command, { ...bound(action, row), ...asked }, () => {
         if (targets.length === 1) card.say("In progress…");
+        accepted = true;
+        asker?.close();
         changed();
       });
       ended += 1;
@@ -61,7 +65,10 @@ async function carryOut(action, title, rows, asked) {
     }),
   );
   const failures = outcomes.filter((o) => o.status === "rejected").map((o) => o.reason.message);
-  if (failures.length) card.failed(words(failures, targets.length));
+  if (failures.length && !accepted && asker?.open()) {
+    card.remove();
+    asker.say(failures[0]);
+  } else if (failures.length) card.failed(words(failures, targets.length));
   else card.done();
   if (action.reveals && !failures.length) show(action, title, outcomes[0].value);
   changed();

@@ -19,7 +19,8 @@ const WORDS = {
  * Ask for a command's parameters in a dialog.
  *
  * ``given`` are parameters that need no asking; ``asks`` come first, in order, with everything required;
- * the rest of what the API knows waits under "More options".  ``submit`` gets the parameters.
+ * the rest of what the API knows waits under "More options".  ``submit`` gets the parameters
+ * and the form itself: ``{open, close, say}``, so that what was typed survives a refusal.
  */
 export function commandForm({ command, title, note, verb, danger, given = [], asks = [], needs = [], options = {}, picks = {}, submit }) {
   const params = api(command).params.filter((p) => !given.includes(p.name));
@@ -41,24 +42,35 @@ export function commandForm({ command, title, note, verb, danger, given = [], as
   }
 
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const send = h("button", { type: "submit", class: danger ? "danger" : "primary" }, verb);
+  const asker = {
+    open: () => dialog.open,
+    close: () => dialog.close(),
+    say(words) {
+      problem.hidden = false;
+      fill(problem, words);
+    },
+  };
   const form = h(
     "form",
     {
       async onsubmit(e) {
         e.preventDefault();
-        dialog.close();
-        submit(valuesOf(fields));
+        problem.hidden = true;
+        send.disabled = true;
+        await submit(valuesOf(fields), asker);
+        send.disabled = false;
       },
     },
     note ? h("p", {}, note) : null,
-    h("div", { class: "fields" }, fields.map((f) => f.element)),
+    h("div", { class: fields.length > 5 ? "fields two" : "fields" }, fields.map((f) => f.element)),
     more,
     problem,
     h(
       "div",
       { class: "row end" },
       h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-      h("button", { type: "submit", class: danger ? "danger" : "primary" }, verb),
+      send,
     ),
   );
   const dialog = openDialog(title, form);

@@ -175,7 +175,7 @@ export function nounTable(noun, { where = {}, title = noun.title, without = [], 
     const text = JSON.stringify(row);
     const old = shown.get(id);
     if (old?.text === text) return old.tr;
-    const cells = columns.map((c) => h("td", { class: c.kind ?? null }, c.own ? h("a", { href: linkTo(noun, row) }, c.of(row)) : cell(c, row)));
+    const cells = columns.map((c) => h("td", { class: c.own ? "own" : (c.kind ?? null) }, c.own ? h("a", { href: linkTo(noun, row) }, c.of(row)) : cell(c, row)));
     if (old) {
       const kept = [...old.tr.children];
       cells.forEach((td, i) => kept[i + (selectable ? 1 : 0)].replaceWith(td));

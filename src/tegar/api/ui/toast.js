@@ -4,7 +4,7 @@ import { h, fill } from "./dom.js";
 
 const STAYS_MS = 4000;
 
-/** Show a card; returns ``{say, done, failed}``.  A failure stays until it is dismissed. */
+/** Show a card; returns ``{say, done, failed, remove}``.  A failure stays until it is dismissed. */
 export function toast(title) {
   const text = h("p", {}, "Asking…");
   const close = h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => card.remove() }, "×");
@@ -18,6 +18,7 @@ export function toast(title) {
 
   return {
     say: (words) => fill(text, words),
+    remove: () => card.remove(),
     done(words = "Done") {
       end("good", words);
       setTimeout(() => card.remove(), STAYS_MS);
