@@ -62,8 +62,8 @@ class Api:
                 raise UnknownCommand(name)
             if role not in command.roles:
                 raise Unauthorized(
-                    f"The given command '{name}' either does not exist, is not available for user, "
-                    "or not available from ip address"
+                    f"The given command '{name}' either does not exist, is not available for user, or not available "
+                    f"from ip address. The API [{name}] does not exist or is not available for the account Account"
                 )
             return Answer(200, render.envelope(name), self._run(command, request, caller_id))
         except TegarError as e:

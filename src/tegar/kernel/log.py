@@ -12,7 +12,12 @@ import structlog
 def set_up(*, as_json: bool = False, level: str = "info") -> None:
     """Send events to standard error, for people or (``as_json``) for machines."""
     render: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=False,
+            exception_formatter=structlog.dev.plain_traceback,  # others print local variables: secrets
+        )
     )
     structlog.configure(
         processors=[
@@ -23,7 +28,7 @@ def set_up(*, as_json: bool = False, level: str = "info") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
 
 

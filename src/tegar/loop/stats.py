@@ -30,7 +30,8 @@ def round(env: Env) -> None:
 
 
 def _keep(s: Session, stats: AllStats) -> None:
-    ids = dict(s.execute(select(Vm.uuid, Vm.id).where(Vm.uuid.in_([d.uuid for d in stats.domains]))).tuples())
+    ours = select(Vm.uuid, Vm.id).where(Vm.uuid.in_([d.uuid for d in stats.domains]))
+    ids = {row.uuid: row.id for row in s.execute(ours)}
     known = {k.vm_id: k for k in s.scalars(select(VmStat).where(VmStat.vm_id.in_(ids.values())))}
     for d in stats.domains:
         if d.uuid not in ids:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from tegar.kernel import log
+
 USAGE = """usage: tegar COMMAND [options]
 
   server        a management server: API, sagas, loops
@@ -24,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for size in (2, 1):
         role = _roles().get(" ".join(words[:size]))
         if role is not None and len(words) >= size:
+            log.set_up()
             return role(words[size:])
     print(USAGE, file=sys.stderr)
     return 0 if words in (["--help"], ["-h"], ["help"]) else 2

@@ -26,6 +26,7 @@ class Event(StrEnum):
     CREATE = "be created"
     CREATED = "have been created"
     CREATE_FAILED = "fail to be created"
+    UNMADE = "be unmade"
     ATTACH = "be attached"
     ATTACHED = "have been attached"
     DETACH = "be detached"
@@ -53,6 +54,7 @@ VOLUME = Machine(
         (_.ALLOCATED,     Event.CREATE,          _.CREATING),
         (_.CREATING,      Event.CREATED,         _.READY),
         (_.CREATING,      Event.CREATE_FAILED,   _.ALLOCATED),
+        (_.READY,         Event.UNMADE,          _.ALLOCATED),
         (_.ALLOCATED,     Event.ATTACH,          _.ATTACHING),
         (_.READY,         Event.ATTACH,          _.ATTACHING),
         (_.ATTACHING,     Event.ATTACHED,        _.READY),

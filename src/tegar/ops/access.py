@@ -135,7 +135,7 @@ def must_operate(ctx: Ctx, row: Any) -> None:
     """
     if ctx.role == Role.ADMIN or row.account_id == ctx.account.id:
         return
-    if ctx.role == Role.DOMAIN_ADMIN:
+    if ctx.role == Role.DOMAIN_ADMIN and ctx.s.get_one(Account, row.account_id).role != Role.ADMIN:
         domain = ctx.s.get_one(Domain, row.domain_id)
         if domain.path.startswith(ctx.domain.path):
             return
@@ -154,7 +154,12 @@ def owner(ctx: Ctx, account: str | None, domain: Domain | None) -> Account:
             raise Refused("account must be given together with domainid")
         return ctx.account
     found = named(ctx.s, (domain or ctx.domain).id, account)
-    allowed = found and ctx.s.scalar(select(Account.id).where(Account.id == found.id, visible(ctx, Account)))
+    above = found is not None and found.role == Role.ADMIN and not ctx.is_admin
+    allowed = (
+        found
+        and not above
+        and ctx.s.scalar(select(Account.id).where(Account.id == found.id, visible(ctx, Account)))
+    )
     if not found or not allowed:
         raise Denied(f"Unable to find account {account} in domain {(domain or ctx.domain).uuid}")
     return found

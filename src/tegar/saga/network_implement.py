@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tegar.driver.registry import ROUTERS
-from tegar.kernel.db import Db, fire
+from tegar.kernel.db import Db, fire, live
 from tegar.kernel.errors import TegarError
+from tegar.kernel.gate import outside
 from tegar.kernel.lease import changed
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
@@ -51,13 +54,28 @@ def obey(env: Env, network_id: int, fence: Fence | None = None) -> None:
         Unreachable: the router's host does not answer.
     """
     wanted = env.db.read(lambda s: _desired(s, network_id))
-    with _one_apply[network_id]:
-        router = env.db.tx(lambda s: _placed(s, network_id))
-        if router.applied >= wanted and router.applied > 0:
+    if wanted is None:
+        return
+    with _turn(_one_apply[network_id]):
+        applied = env.db.read(lambda s: _runs(s, network_id))
+        if applied is None:
+            env.db.tx(lambda s: _place(s, network_id))
+        elif applied >= wanted:
             return
         spec, host = env.db.read(lambda s: _plan(s, network_id))
         version = ROUTERS["VirtualRouter"].apply(spec, env.links.to(host.url, fence))
-        env.db.tx(lambda s: _applied(s, network_id, router.host_id, version))
+        env.db.tx(lambda s: _applied(s, network_id, host.id, version))
+
+
+@contextmanager
+def _turn(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock that is kept while a host is asked; its waiters do not count as computing."""
+    with outside():
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def obey_in(run: Run[Env, P], network_ids: list[int]) -> None:
@@ -76,12 +94,27 @@ def obey_later(run: Run[Env, P], network_ids: list[int]) -> None:
                 raise
 
 
-def _desired(s: Session, network_id: int) -> int:
-    return s.scalar(select(Desired.version).where(Desired.network_id == network_id)) or 0
+def _desired(s: Session, network_id: int) -> int | None:
+    """Return the version that is wanted, None for a network that is going away: its router stays gone."""
+    stmt = select(Desired.version).join(Network, Network.id == Desired.network_id)
+    here = (Network.state.in_([State.SETUP, State.IMPLEMENTED]), live(Network))
+    return s.scalar(stmt.where(Desired.network_id == network_id, *here))
 
 
-def _placed(s: Session, network_id: int) -> Router:
-    """Return the router's row, made and on a host that is up; a router moves when its host is not."""
+def _runs(s: Session, network_id: int) -> int | None:
+    """Return the version that the router runs, None when it has no place on a host that is up."""
+    stmt = (
+        select(Router.applied)
+        .join(Host, Host.id == Router.host_id)
+        .join(Network, Network.id == Router.network_id)
+        .where(Router.network_id == network_id, live(Host), Host.state == HostState.UP)
+        .where(Network.state == State.IMPLEMENTED)
+    )
+    return s.scalar(stmt)
+
+
+def _place(s: Session, network_id: int) -> None:
+    """Make the router's row, and give it a host that is up; a router moves when its host is not."""
     network = s.get_one(Network, network_id)
     router = s.scalars(select(Router).where(Router.network_id == network_id)).one_or_none()
     if router is None:
@@ -92,7 +125,6 @@ def _placed(s: Session, network_id: int) -> Router:
         s.flush()
     if network.state == State.SETUP:
         fire(s, network, Event.IMPLEMENTED)
-    return router
 
 
 def _make(s: Session, network: Network) -> Router:

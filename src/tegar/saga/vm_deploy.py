@@ -27,4 +27,4 @@ def deploy_failed(run: Start) -> None:
     run.env.db.tx(work)
 
 
-DEPLOY_VM = Saga[Env, StartVm]("vm.deploy", StartVm, Step(begun, undo=deploy_failed), *STEPS)
+DEPLOY_VM = Saga[Env, StartVm]("vm.deploy", StartVm, Step(begun, undo=deploy_failed, nothing=True), *STEPS)

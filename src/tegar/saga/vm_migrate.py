@@ -137,7 +137,7 @@ def _address(run: Migrate, host_id: int) -> str:
 MIGRATE_VM = Saga[Env, MigrateVm](
     "vm.migrate",
     MigrateVm,
-    Step(accepted, undo=stays),
+    Step(accepted, undo=stays, nothing=True),
     Step(hold_destination, undo=free_destination),
     Step(prepare_destination, undo=leave_destination),
     Step(move_domain, undo=move_back),

@@ -40,7 +40,7 @@ def say_rebooted(run: Stop) -> None:
 REBOOT_VM = Saga[Env, StopVm](
     "vm.reboot",
     StopVm,
-    Step(asked, undo=back_to_running),
+    Step(asked, undo=back_to_running, nothing=True),
     Step(stop_domain, undo=run_again),
     Step(start_again, undo=leave_running),
     Step(say_rebooted),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from tegar.driver.registry import HYPERVISORS, PRIMARY
-from tegar.kernel.db import fire
+from tegar.kernel.db import fire, live
 from tegar.kernel.errors import Refused
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.spec import DomainSpec, PoolSpec, StoreSpec
@@ -126,9 +126,11 @@ def _seed_plan(s: Session, vm_id: int) -> SeedPlan | None:
     seeded = s.scalars(
         select(Seed).where(Seed.template_id == template.id, Seed.pool_id == pool.id)
     ).one_or_none()
-    store = s.scalars(
+    near = or_(ImageStore.zone_id == root.zone_id, ImageStore.zone_id.is_(None))
+    kept = (
         select(ImageStore).join(Copy, Copy.store_id == ImageStore.id).where(Copy.template_id == template.id)
-    ).first()
+    )
+    store = s.scalars(kept.where(near, live(ImageStore))).first()
     ready = bool(seeded and seeded.ready)
     return SeedPlan(ready, template.id, template.uuid, pool.id, pool.spec(), store.spec() if store else None)
 
@@ -220,8 +222,10 @@ def _existing(s: Session, ids: set[int]) -> list[DiskPlan]:
 def _unmade(s: Session, volume_id: int) -> None:
     volume = s.get_one(Volume, volume_id)
     volume.physical_bytes = 0
-    if volume.state in (DiskState.CREATING, DiskState.READY):
+    if volume.state == DiskState.CREATING:
         fire(s, volume, DiskEvent.CREATE_FAILED)
+    elif volume.state == DiskState.READY:
+        fire(s, volume, DiskEvent.UNMADE)
 
 
 def connect_networks(run: Start) -> None:
@@ -275,4 +279,4 @@ STEPS = (
     Step(say_running),
 )
 
-START_VM = Saga[Env, StartVm]("vm.start", StartVm, Step(accepted, undo=back_to_stopped), *STEPS)
+START_VM = Saga[Env, StartVm]("vm.start", StartVm, Step(accepted, undo=back_to_stopped, nothing=True), *STEPS)

@@ -81,7 +81,7 @@ def to_stopped(s: Session, vm: Vm, now_s: float) -> None:
 STOP_VM = Saga[Env, StopVm](
     "vm.stop",
     StopVm,
-    Step(accepted, undo=back_to_running),
+    Step(accepted, undo=back_to_running, nothing=True),
     Step(stop_domain, undo=run_again),
     Step(say_stopped),
 )

@@ -160,7 +160,7 @@ def _disk(run: Attach) -> DiskSpec:
 ATTACH_VOLUME = Saga[Env, AttachVolume](
     "volume.attach",
     AttachVolume,
-    Step(accepted, undo=not_attached),
+    Step(accepted, undo=not_attached, nothing=True),
     Step(hold_pool, undo=free_pool),
     Step(make_disk, undo=delete_disk),
     Step(plug, undo=unplug),

@@ -80,7 +80,7 @@ def say_detached(run: Detach) -> None:
 DETACH_VOLUME = Saga[Env, DetachVolume](
     "volume.detach",
     DetachVolume,
-    Step(accepted, undo=stays),
+    Step(accepted, undo=stays, nothing=True),
     Step(unplug, undo=plug_again),
     Step(say_detached),
 )

@@ -12,7 +12,11 @@ class Event(Row):
     """Something somebody did, or that happened to what they own."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_account", "account_id", "id"), Row.__table_args__)
+    __table_args__ = (
+        Index("ix_event_account", "account_id", "id"),
+        Index("ix_event_resource", "resource_uuid"),
+        Row.__table_args__,
+    )
 
     type: Mapped[str] = mapped_column(String(60))
     level: Mapped[str] = mapped_column(String(10), default="INFO")

@@ -131,7 +131,7 @@ def take_address(s: Session, network_id: int, nic_id: int, want_ip: str = "") ->
     free = select(GuestAddress).where(GuestAddress.network_id == network_id, GuestAddress.nic_id.is_(None))
     if want_ip:
         free = free.where(GuestAddress.ip == want_ip)
-    for offset in (0, 1, 3, 7, 15, 0):
+    for offset in (0,) if want_ip else (nic_id % 13, nic_id % 5, 1, 0):
         row = s.scalars(free.order_by(GuestAddress.id).offset(offset).limit(1)).first()
         if row is None:
             continue

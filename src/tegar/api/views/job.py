@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from tegar.api import render
-from tegar.api.views.base import date, load, uuid_of
+from tegar.api.views.base import date, load, path_of, uuid_of
 from tegar.kernel.saga import OPEN, SagaRow, State
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User
@@ -64,7 +64,7 @@ def jobs(ctx: Ctx, rows: Sequence[SagaRow]) -> list[JobView]:
                 "userid": uuid_of(users, r.user_id),
                 "account": account.name if account else None,
                 "domainid": domains[account.domain_id].uuid if account else None,
-                "domainpath": domains[account.domain_id].path if account else None,
+                "domainpath": path_of(domains[account.domain_id]) if account else None,
                 "cmd": r.command or r.name,
                 "jobstatus": 0 if not over else 1 if r.state == State.DONE else 2,
                 "jobprocstatus": 0,
