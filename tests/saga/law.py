@@ -116,11 +116,16 @@ def state_of(cloud: Cloud, saga_id: int) -> State:
     return cloud.db.read(lambda s: s.get_one(SagaRow, saga_id).state)
 
 
-def points() -> list[tuple[Case, str, str]]:
-    """Return every case with every point of every step."""
+def points(*, forward_only: bool) -> list[tuple[Case, str, str]]:
+    """Return every case with every point of every step that can still fail.
+
+    After a last step without undo the saga is at its end: what was committed cannot fail.
+    """
     return [
         (chosen, step.name, point)
         for chosen in CASES
         for step in SAGAS[chosen.saga].steps
         for point in ("before", "after")
+        if SAGAS[chosen.saga].forward_only == forward_only
+        if forward_only or point == "before" or step.undo or step is not SAGAS[chosen.saga].steps[-1]
     ]
