@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import BigInteger, Double, Engine, Enum, Integer, String, create_engine, event, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapped_column, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -119,6 +120,8 @@ def _why(error: Exception) -> str:
         return "race"
     if isinstance(error, IntegrityError):
         return "clash"
+    if isinstance(error, PoolExhausted):
+        return "again"
     if not isinstance(error, DBAPIError):
         return ""
     text, args = str(error.orig), getattr(error.orig, "args", ())
@@ -203,7 +206,7 @@ class Db:
         while True:
             try:
                 return attempt()
-            except (DBAPIError, StaleDataError) as e:
+            except (DBAPIError, StaleDataError, PoolExhausted) as e:
                 why = _why(e)
                 all_tries[why] += 1
                 tries = all_tries[why]

@@ -252,3 +252,13 @@ def test_a_database_that_is_away_is_said_to_be() -> None:
     with pytest.raises(Unavailable):
         db.read(lambda s: s.scalar(text("SELECT 1")))
     db.close()
+
+
+def test_too_few_connections_are_a_reason_to_ask_again_later(db_url: str) -> None:
+    db = Db(db_url, ManualClock(), pool_size=1, patience_s=1)
+    pool = db.engine.pool
+    pool._timeout, pool._max_overflow = 0.01, 0  # type: ignore[attr-defined]
+
+    with db.engine.connect(), pytest.raises(Unavailable):
+        db.read(lambda s: s.scalar(text("SELECT 1")))
+    db.close()
