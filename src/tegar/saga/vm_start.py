@@ -52,16 +52,25 @@ def back_to_stopped(run: Start) -> None:
     run.env.db.tx(work)
 
 
-def hold_host(run: Start) -> int:
-    """Choose a host, and pools for disks that have none, and take the room; return the host's id."""
+@dataclass(frozen=True)
+class Held:
+    """Where the VM will run, and which of its disks have no file yet: those this start makes."""
 
-    def work(s: Session) -> int:
+    host_id: int
+    fresh: list[int]
+
+
+def hold_host(run: Start) -> Held:
+    """Choose a host, and pools for disks that have none, and take the room."""
+
+    def work(s: Session) -> Held:
         vm = s.get_one(Vm, run.params.vm_id)
+        fresh = [v.id for v in volumes.of_vm(s, vm.id) if v.state == DiskState.ALLOCATED]
         if vm.host_id is None:
             wanted = hold.request(s, vm, only_host_id=run.params.host_id)
             vm.host_id = hold.take(s, vm, wanted).host_id
             s.flush()
-        return vm.host_id
+        return Held(vm.host_id, fresh)
 
     return run.env.db.tx(work)
 
@@ -100,7 +109,7 @@ def seed_template(run: Start) -> None:
         return
     if plan.store is None:
         raise Refused("The template is on no image store of the zone")
-    via = link(run, run.result(hold_host))
+    via = link(run, run.result(hold_host).host_id)
     facts = PRIMARY[plan.pool.kind].seed(plan.pool, plan.template_uuid, plan.store, via)
 
     def note(s: Session) -> None:
@@ -150,16 +159,15 @@ class DiskPlan:
     base_uuid: str
 
 
-def make_disks(run: Start) -> list[int]:
-    """Make the disks that do not exist yet; return the volumes' ids."""
+def make_disks(run: Start) -> None:
+    """Make the disks that do not exist yet."""
     plans = run.env.db.tx(lambda s: _disk_plans(s, run.params.vm_id))
     for plan in plans:
-        via = link(run, run.result(hold_host))
+        via = link(run, run.result(hold_host).host_id)
         facts = PRIMARY[plan.pool.kind].create(
             plan.pool, plan.volume_uuid, plan.size_bytes, plan.base_uuid, via
         )
         run.env.db.tx(lambda s, p=plan, f=facts: _made(s, p.volume_id, f.physical_bytes))  # type: ignore[misc]
-    return [p.volume_id for p in plans]
 
 
 def _disk_plans(s: Session, vm_id: int) -> list[DiskPlan]:
@@ -183,34 +191,15 @@ def _made(s: Session, volume_id: int, physical_bytes: int) -> None:
 
 
 def drop_disks(run: Start) -> None:
-    """Remove the disks that this start made.
-
-    A VM whose disks were never ready before this start has nothing on them; one that was
-    started before keeps all of its own, for make_disks made none.
-    """
-    if run.has(make_disks):
-        made = set(run.result(make_disks))
-    else:
-        made = set(run.env.db.read(lambda s: _half_made(s, run.params.vm_id)))
-    plans = run.env.db.read(lambda s: _existing(s, made))
+    """Remove the disks that this start made; there is nothing on them yet."""
+    plans = run.env.db.read(lambda s: _existing(s, run.result(hold_host).fresh))
     for plan in plans:
-        PRIMARY[plan.pool.kind].delete(plan.pool, plan.volume_uuid, link(run, run.result(hold_host)))
+        via = link(run, run.result(hold_host).host_id)
+        PRIMARY[plan.pool.kind].delete(plan.pool, plan.volume_uuid, via)
         run.env.db.tx(lambda s, p=plan: _unmade(s, p.volume_id))  # type: ignore[misc]
 
 
-def _half_made(s: Session, vm_id: int) -> list[int]:
-    """Return the volumes that the interrupted step was making.
-
-    Only a first start makes disks: then no volume was attached before, so those that became
-    ready in the same step are of this start too.
-    """
-    fresh = s.get_one(Vm, vm_id).last_host_id is None
-    busy = [v.id for v in volumes.of_vm(s, vm_id) if v.state == DiskState.CREATING]
-    ready = [v.id for v in volumes.of_vm(s, vm_id) if v.state == DiskState.READY and v.attached_s is None]
-    return busy + (ready if fresh else [])
-
-
-def _existing(s: Session, ids: set[int]) -> list[DiskPlan]:
+def _existing(s: Session, ids: list[int]) -> list[DiskPlan]:
     found = []
     for volume in s.scalars(select(Volume).where(Volume.id.in_(ids))):
         if volume.state in (DiskState.CREATING, DiskState.READY):
@@ -240,7 +229,7 @@ def leave_networks(run: Start) -> None:
 def start_domain(run: Start) -> int:
     """Run the domain; return the port of its display."""
     kind, spec = run.env.db.read(lambda s: _what(s, run.params.vm_id))
-    return HYPERVISORS[kind].start(spec, link(run, run.result(hold_host)))
+    return HYPERVISORS[kind].start(spec, link(run, run.result(hold_host).host_id))
 
 
 def _what(s: Session, vm_id: int) -> tuple[str, DomainSpec]:
@@ -251,7 +240,7 @@ def _what(s: Session, vm_id: int) -> tuple[str, DomainSpec]:
 def destroy_domain(run: Start) -> None:
     """End the domain, should it run."""
     kind, spec = run.env.db.read(lambda s: _what(s, run.params.vm_id))
-    HYPERVISORS[kind].stop(spec.uuid, 0, link(run, run.result(hold_host)))
+    HYPERVISORS[kind].stop(spec.uuid, 0, link(run, run.result(hold_host).host_id))
 
 
 def say_running(run: Start) -> None:
