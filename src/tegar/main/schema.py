@@ -1,19 +1,24 @@
-"""The database's schema: at which revision it is, and how it gets to ours."""
+"""The database's schema: at which revision it is, and how it gets to ours.
+
+Alembic is imported when there is something to migrate: a server's start does not wait for it.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
 import tegar
 from tegar.kernel.db import Db
 from tegar.kernel.errors import Refused
+
+_REVISION = re.compile(r"^revision = ['\"](\w+)['\"]", re.M)
+_DOWN = re.compile(r"^down_revision = ['\"](\w+)['\"]", re.M)
 
 
 def scripts() -> Path:
@@ -22,16 +27,37 @@ def scripts() -> Path:
     return inside if inside.exists() else Path(tegar.__file__).parents[2] / "migrations"
 
 
-def _config(db: Db) -> Config:
+def config_of(db: Db) -> Any:
+    """Return Alembic's configuration for a database."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(scripts()))
     config.attributes["engine"] = db.engine
     return config
 
 
+def head() -> str:
+    """Return the last revision of this version: the one that no other comes after."""
+    texts = [file.read_text() for file in (scripts() / "versions").glob("*.py")]
+    before = {found[1] for text in texts if (found := _DOWN.search(text))}
+    (last,) = {found[1] for text in texts if (found := _REVISION.search(text))} - before
+    return last
+
+
+def revision(db: Db) -> str | None:
+    """Return the revision of a database, None for an empty one."""
+    if not inspect(db.engine).has_table("alembic_version"):
+        return None
+    return db.read(lambda s: s.scalar(text("SELECT version_num FROM alembic_version")))
+
+
 def upgrade(db: Db) -> None:
     """Bring the schema to this version's; doing it again changes nothing."""
-    command.upgrade(_config(db), "head")
+    if revision(db) != head():
+        from alembic import command
+
+        command.upgrade(config_of(db), "head")
 
 
 def must_fit(db: Db) -> None:
@@ -40,25 +66,23 @@ def must_fit(db: Db) -> None:
     Raises:
         Refused: it is another's; says what to run.
     """
-    head = ScriptDirectory.from_config(_config(db)).get_current_head()
-    with db.engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    if found != head:
+    found = revision(db)
+    if found != head():
         raise Refused(
-            f"The database is at revision {found or 'none'}, this server needs {head}: tegar db upgrade"
+            f"The database is at revision {found or 'none'}, this server needs {head()}: tegar db upgrade"
         )
 
 
 def main_upgrade(argv: Sequence[str]) -> int:
     """Run ``tegar db upgrade``."""
-    from tegar.main.config import add_options, config_of
+    from tegar.main import config
 
     parser = argparse.ArgumentParser(
         prog="tegar db upgrade", description="Bring the database to this schema."
     )
-    add_options(parser)
-    config = config_of(parser.parse_args(argv))
-    config.state_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(Db(config.url))
+    config.add_options(parser)
+    given = config.config_of(parser.parse_args(argv))
+    given.state_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(Db(given.url))
     print("the database is up to date")
     return 0
