@@ -17,14 +17,18 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from support import program
+from support.mariadb import MariaDb
 from support.until import until
+from tegar.kernel.db import Db
+from tegar.kernel.saga import SagaRow
 from tegar.lab import cloud as lab
 from tegar.lab.cloud import Lab, LabHost
 from tegar.lab.topology import Topology
 from tegar.main.client import ApiFailed, Client
-from tegar.main.local import MARK
+from tegar.main.local import MARK, Place, free_port, spawn, tegar
 from tegar.main.up import why_not_real
 
 REASON = why_not_real()
@@ -481,16 +485,16 @@ def test_an_agent_that_was_killed_comes_back_and_its_guest_never_knew(cloud: Clo
 
 def test_a_server_that_was_killed_is_started_by_up_and_knows_everything(cloud: Cloud, one: Any) -> None:
     before = cloud.answers(one)
-    kill_servers(cloud.root)
+    kill_server(cloud.root)
 
     assert cloud.page(one)["boots"] == before["boots"]
     assert program.up(cloud.root)["endpoint"] == cloud.facts["endpoint"]
     assert cloud.vm(one)["state"] == "Running"
 
 
-def kill_servers(root: Path) -> None:
-    """Kill the management server, and nothing else."""
-    mark = f"{MARK}={root}:server".encode()
+def kill_server(root: Path, name: str = "server") -> None:
+    """Kill a management server, and nothing else."""
+    mark = f"{MARK}={root}:{name}".encode()
     killed = []
     for entry in Path("/proc").iterdir():
         try:
@@ -513,7 +517,7 @@ def gone(entry: Path) -> bool:
 
 
 def test_down_leaves_nothing_though_the_server_was_killed(cloud: Cloud) -> None:
-    kill_servers(cloud.root)
+    kill_server(cloud.root)
     assert traces(cloud.root)
 
     program.down(cloud.root)
@@ -539,4 +543,75 @@ def test_down_leaves_nothing_of_an_up_that_was_killed(tmp_path: Path, moment: st
     if moment == "agents answer":
         assert program.up(root)["vm"], "another up goes on where the first one was killed"
     program.down(root)
+    assert traces(root) == []
+
+
+# ── two servers ──
+
+
+def second_server(root: Path, built: Lab, database: str) -> int:
+    """Start another management server on the same database; return its port."""
+    state, port, gateway = root / "second", free_port(0), built.topology.mgmt_gateway
+    state.mkdir()
+    shutil.copy(root / "server" / "vault.key", state)
+    words = ["--state-dir", str(state), "--database", database, "--port", str(port), "--name", "second"]
+    words += ["--agent-listen", gateway, "--agent-port", "8261"]
+    spawn(Place(root), "second", tegar("server", *words))
+    until(lambda: ready(port), program.said(root, "second"), within_s=60)
+    return port
+
+
+def ready(port: int) -> str:
+    """Return what a server calls itself, when it takes requests."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=5)
+    except httpx.HTTPError:
+        return ""
+    return str(answer.json()["server"]) if answer.is_success else ""
+
+
+def worker(db: Db, job: str) -> tuple[str, int]:
+    """Return who is at work on a job, and how many have been."""
+    row = db.read(lambda s: s.scalars(select(SagaRow).where(SagaRow.uuid == job)).one())
+    return row.owner or "", row.fence
+
+
+@pytest.mark.mariadb
+def test_a_second_server_finishes_what_a_killed_one_began(tmp_path: Path, mariadb: MariaDb) -> None:
+    root, (_, database) = furnished(tmp_path / "pair"), mariadb.new()
+    (root / "server").mkdir(parents=True)
+    (root / "server" / "server.toml").write_text(f'database = "{database}"\n')
+    made = program.run("db", "upgrade", "--state-dir", root / "server")
+    assert made.returncode == 0, made.stderr
+    try:
+        facts = program.up(root)
+        built = lab.attach(root / "lab")
+        assert built
+        ports = {"server": int(facts["port"]), "second": second_server(root, built, database)}
+        names = {ready(port): name for name, port in ports.items()}
+        clients = {
+            name: Client(f"http://127.0.0.1:{port}/client/api", facts["apikey"], facts["secretkey"])
+            for name, port in ports.items()
+        }
+        cloud = Cloud(root, facts, built, clients["server"], root / "key")
+        vm, db = hello(cloud), Db(database)
+        job = cloud.api("rebootVirtualMachine", id=vm["id"])["jobid"]
+        until(lambda: not cloud.qemu(vm), "its first half is done", within_s=60)
+        began, _ = worker(db, job)
+        kill_server(root, names[began])
+        cloud.api = next(client for name, client in clients.items() if name != names[began])
+        began_s = time.monotonic()
+
+        assert cloud.api.wait("rebootVirtualMachine", job, PATIENCE_S)["virtualmachine"]["state"] == "Running"
+        print(f"{names[began]} was killed; the other finished within {time.monotonic() - began_s:.1f} s")
+        assert worker(db, job)[1] >= 2
+        db.close()
+        until(lambda: cloud.page(vm).get("boots") == "2", "it booted again", within_s=PATIENCE_S)
+        (pid,) = cloud.qemu(vm)
+        os.kill(pid, signal.SIGKILL)
+        print(f"and found a killed QEMU within {cloud.is_(vm, 'Stopped', within_s=60):.1f} s")
+        assert program.up(root)["vm"] == vm["id"]
+        assert cloud.vm(vm)["state"] == "Running"
+    finally:
+        program.down(root)
     assert traces(root) == []

@@ -87,6 +87,12 @@ def config_of(given: argparse.Namespace) -> ServerConfig:
     return replace(config, **{name: value for name, value in options.items() if value is not None})
 
 
+def config_in(state_dir: Path) -> ServerConfig:
+    """Return the settings of a state directory's own file."""
+    unsaid = {f.name: None for f in fields(ServerConfig)}
+    return config_of(argparse.Namespace(**{**unsaid, "state_dir": state_dir, "config": None}))
+
+
 def _typed(name: str, value: object) -> Any:
     known = {f.name: f.default for f in fields(ServerConfig)}
     if name not in known:

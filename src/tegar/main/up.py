@@ -29,6 +29,7 @@ from tegar.lab.errors import LabError
 from tegar.lab.topology import PRIMARY_PATH, SECONDARY_PATH, Topology
 from tegar.main import furnish
 from tegar.main.client import ApiFailed, Client
+from tegar.main.config import config_in
 from tegar.main.down import take_down
 from tegar.main.furnish import Ground
 from tegar.main.local import LocalError, Place, free_port, processes, spawn, tegar, until, write_facts
@@ -171,7 +172,7 @@ def _ready(url: str) -> bool:
 
 
 def _facts(place: Place, port: int, sim_port: int, simulated: bool) -> dict[str, Any]:
-    db, vault = Db(f"sqlite:///{place.state / 'tegar.db'}"), Vault.at(place.state / "vault.key")
+    db, vault = Db(config_in(place.state).url), Vault.at(place.state / "vault.key")
     apikey, secretkey = db.read(lambda s: admin_keys(s, vault))
     db.close()
     url = f"http://127.0.0.1:{port}"
