@@ -41,15 +41,16 @@ def head() -> str:
     """Return the last revision of this version: the one that no other comes after."""
     texts = [file.read_text() for file in (scripts() / "versions").glob("*.py")]
     before = {found[1] for text in texts if (found := _DOWN.search(text))}
-    (last,) = {found[1] for text in texts if (found := _REVISION.search(text))} - before
-    return last
+    last = {found[1] for text in texts if (found := _REVISION.search(text))} - before
+    return ", ".join(sorted(last))
 
 
 def revision(db: Db) -> str | None:
     """Return the revision of a database, None for an empty one."""
     if not inspect(db.engine).has_table("alembic_version"):
         return None
-    return db.read(lambda s: s.scalar(text("SELECT version_num FROM alembic_version")))
+    found: str | None = db.read(lambda s: s.scalar(text("SELECT version_num FROM alembic_version")))
+    return found
 
 
 def upgrade(db: Db) -> None:
