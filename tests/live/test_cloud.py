@@ -532,17 +532,16 @@ def test_down_leaves_nothing_though_the_server_was_killed(cloud: Cloud) -> None:
 def test_down_leaves_nothing_of_an_up_that_was_killed(tmp_path: Path, moment: str) -> None:
     root = furnished(tmp_path / "half")
     words = [str(program.TEGAR), "up", "--detach", "--dir", str(root), "--port", "0"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as up:
-        assert up.stdout
-        for line in up.stdout:
-            if moment in line:
-                break
-        up.kill()
-
-    assert traces(root)
-    if moment == "agents answer":
-        assert program.up(root)["vm"], "another up goes on where the first one was killed"
-    program.down(root)
+    try:
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as up:
+            assert up.stdout
+            assert any(moment in line for line in up.stdout), f"it never came to {moment!r}"
+            up.kill()
+        assert traces(root)
+        if moment == "agents answer":
+            assert program.up(root)["vm"], "another up goes on where the first one was killed"
+    finally:
+        program.down(root)
     assert traces(root) == []
 
 
