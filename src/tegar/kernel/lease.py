@@ -18,8 +18,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from tegar.kernel.clock import Clock
 from tegar.kernel.db import Base, Db
 
-TTL_S = 3.0  # a holder not seen to beat for so long has lost the lease
-BEAT_S = 0.75
+TTL_S = 2.5  # a holder not seen to beat for so long has lost the lease
+BEAT_S = 0.6
 
 
 class Lease(Base):
