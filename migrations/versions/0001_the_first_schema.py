@@ -953,6 +953,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_volume_account', ['account_id', 'removed_s', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_volume_domain_id'), ['domain_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_volume_pool_id'), ['pool_id'], unique=False)
+        batch_op.create_index('ix_volume_removed', ['removed_s', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_volume_vm_id'), ['vm_id'], unique=False)
 
     op.create_table('router',

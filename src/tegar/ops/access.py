@@ -105,6 +105,8 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
 def _of_accounts(ctx: Ctx, kind: Any) -> ColumnElement[bool]:
     if ctx.is_admin:
         return true()
+    if ctx.role == Role.USER:
+        return _mine(ctx, kind)
     condition: ColumnElement[bool] = kind.account_id.in_(select(Account.id).where(visible(ctx, Account)))
     return condition
 

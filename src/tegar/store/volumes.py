@@ -20,7 +20,11 @@ class Volume(Row):
     """
 
     __tablename__ = "volume"
-    __table_args__ = (Index("ix_volume_account", "account_id", "removed_s", "id"), Row.__table_args__)
+    __table_args__ = (
+        Index("ix_volume_account", "account_id", "removed_s", "id"),
+        Index("ix_volume_removed", "removed_s", "id"),
+        Row.__table_args__,
+    )
     machine = VOLUME
 
     name: Mapped[str]
