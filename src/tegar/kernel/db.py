@@ -116,7 +116,7 @@ _LOST = {2002, 2003, 2006, 2013, 2014, 2055, 1053, 1040, 1129, 1152, 1184, 4031,
 
 def _why(error: Exception) -> str:
     """Sort an error: ``race``, ``again`` (a conflict), ``lost`` (the connection), or ``""`` (a real error)."""
-    if isinstance(error, StaleDataError):
+    if isinstance(error, (StaleDataError, Stale)):
         return "race"
     if isinstance(error, IntegrityError):
         return "clash"
@@ -206,7 +206,7 @@ class Db:
         while True:
             try:
                 return attempt()
-            except (DBAPIError, StaleDataError, PoolExhausted) as e:
+            except (DBAPIError, StaleDataError, Stale, PoolExhausted) as e:
                 why = _why(e)
                 all_tries[why] += 1
                 tries = all_tries[why]

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Base, Row, live
+from tegar.kernel.errors import Stale
 from tegar.kernel.lease import changed
 from tegar.model.network import NETWORK, State
 
@@ -126,19 +127,27 @@ def want_again(s: Session, network_id: int) -> int:
 def take_address(s: Session, network_id: int, nic_id: int, want_ip: str = "") -> str | None:
     """Give a NIC a free address of the network (that one, if named); None when there is none.
 
-    Several tries: others take addresses at the same moment, and each take is one conditional update.
+    Others take addresses at the same moment, and each take is one conditional update.  NICs that
+    come together have numbers in a row and so begin to look at different places.
+
+    Raises:
+        Stale: others were faster each time.
     """
     free = select(GuestAddress).where(GuestAddress.network_id == network_id, GuestAddress.nic_id.is_(None))
     if want_ip:
         free = free.where(GuestAddress.ip == want_ip)
-    for offset in (0,) if want_ip else (nic_id % 13, nic_id % 5, 1, 0):
+    for n in range(64):
+        offset = (nic_id + n) % 16 if n < 16 and not want_ip else 0
         row = s.scalars(free.order_by(GuestAddress.id).offset(offset).limit(1)).first()
+        if row is None and offset == 0:
+            return None
         if row is None:
             continue
         mine = update(GuestAddress).where(GuestAddress.id == row.id, GuestAddress.nic_id.is_(None))
         if changed(s, mine.values(nic_id=nic_id).execution_options(synchronize_session=False)) == 1:
             return row.ip
-    return None
+        s.expire(row)
+    raise Stale("network's free addresses")
 
 
 def free_address(s: Session, nic_id: int) -> None:
