@@ -13,7 +13,8 @@ from tegar.api import registry, render
 from tegar.api.serve import Answer, Api, Request
 from tegar.kernel.clock import ManualClock
 from tegar.kernel.db import Db
-from tegar.kernel.saga import Engine, Probe, SagaRow, poke_with
+from tegar.kernel.engine import Engine, Probe
+from tegar.kernel.saga import SagaRow, poke_with
 from tegar.kernel.secret import Vault
 from tegar.ops.bootstrap import admin_keys
 from tegar.ops.ctx import World as OpsWorld

@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 from tegar.kernel import log
 from tegar.kernel.clock import Clock
 from tegar.kernel.db import Db
+from tegar.kernel.engine import Engine, Probe
 from tegar.kernel.errors import TegarError
 from tegar.kernel.gate import Gate
 from tegar.kernel.lease import BEAT_S, Lease, Leases, Sight
-from tegar.kernel.saga import Engine, Probe, Saga, SagaRow, State, poke_with
+from tegar.kernel.saga import Saga, SagaRow, State, poke_with
 
 E = TypeVar("E")
 

@@ -19,9 +19,10 @@ from tegar.api.serve import Api
 from tegar.kernel import log
 from tegar.kernel.clock import WallClock
 from tegar.kernel.db import Db
+from tegar.kernel.engine import Probe
 from tegar.kernel.errors import TegarError
 from tegar.kernel.runner import Runner
-from tegar.kernel.saga import Probe, SagaRow
+from tegar.kernel.saga import SagaRow
 from tegar.kernel.secret import Vault, token
 from tegar.loop import vm_power
 from tegar.loop.table import Loops

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from tegar.kernel.clock import Clock, ManualClock
 from tegar.kernel.db import Db
-from tegar.kernel.saga import Engine, Run, Saga, SagaLog, SagaRow, State, Step
+from tegar.kernel.engine import Engine
+from tegar.kernel.saga import Run, Saga, SagaLog, SagaRow, State, Step
 from tegar.kernel.settings import SettingRow
 
 

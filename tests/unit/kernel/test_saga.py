@@ -8,8 +8,9 @@ import pytest
 from little import FORWARD, LITTLE, Bench, Params, notes
 
 from tegar.kernel.db import Db
+from tegar.kernel.engine import settle
 from tegar.kernel.errors import NotYet, Refused, Unavailable
-from tegar.kernel.saga import Saga, SagaRow, State, Step, poke_with, settle
+from tegar.kernel.saga import Saga, SagaRow, State, Step, poke_with
 
 
 def fail_times(count: int, error: Exception):  # type: ignore[no-untyped-def]
