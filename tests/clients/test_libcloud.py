@@ -69,12 +69,12 @@ def test_the_cloud_is_listed(driver: CloudStackNodeDriver) -> None:
     assert driver.ex_list_os_types()
 
 
-def test_nodes_have_private_addresses_and_no_public_ones(driver: CloudStackNodeDriver) -> None:
+def test_nodes_have_private_addresses_and_no_public_ones(driver: CloudStackNodeDriver, facts: Facts) -> None:
     hello = next(n for n in driver.list_nodes() if n.name == "hello")
 
     assert hello.state == NodeState.RUNNING
     assert hello.public_ips == []
-    assert hello.private_ips == ["10.1.0.10"]
+    assert hello.private_ips == [facts["vm_address"]]
     assert driver.ex_get_node(hello.id).private_ips == hello.private_ips
     assert driver.list_nodes(location=driver.list_locations()[0])
 
