@@ -1,0 +1,164 @@
+"""The loops, on simulated hosts: what happens by itself is found and put right."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from support.cloud import Cloud
+from tegar.kernel.saga import SagaRow, State
+from tegar.loop import expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
+from tegar.model.settings import EXPUNGE_DELAY_S, HOST_SILENT_S
+from tegar.store.accounts import Login
+from tegar.store.events import Alert
+from tegar.store.hosts import Hold
+from tegar.store.networks import Router
+
+
+def running(cloud: Cloud, name: str = "web") -> str:
+    """Deploy a VM and return its uuid."""
+    built = cloud.zone or cloud.ready_zone(hosts=2)
+    return str(cloud.do("deployVirtualMachine", **built.vm(name=name))["virtualmachine"]["id"])
+
+
+def vm(cloud: Cloud, uuid: str) -> dict[str, object]:
+    found: dict[str, object] = cloud.api("listVirtualMachines", id=uuid)["virtualmachine"][0]
+    return found
+
+
+def test_a_guest_that_ended_by_itself_is_found_stopped_and_holds_nothing(cloud: Cloud) -> None:
+    web = running(cloud)
+
+    cloud.world.die(web)
+    vm_power.round(cloud.env)
+
+    assert vm(cloud, web)["state"] == "Stopped"
+    assert "hostid" not in vm(cloud, web)
+    assert cloud.db.read(lambda s: s.scalars(select(Hold)).all()) == []
+
+
+def test_a_guest_that_runs_is_left_alone(cloud: Cloud) -> None:
+    web = running(cloud)
+
+    vm_power.round(cloud.env)
+
+    assert vm(cloud, web)["state"] == "Running"
+
+
+def test_a_silent_host_keeps_its_vms_and_is_disconnected_only_after_a_while(cloud: Cloud) -> None:
+    web = running(cloud)
+    host = str(vm(cloud, web)["hostname"])
+    host_pulse.round(cloud.env)
+
+    cloud.world.faults(host).connected = False
+    host_pulse.round(cloud.env)
+    vm_power.round(cloud.env)
+    early = cloud.api("listHosts", name=host)["host"][0]["state"]
+    cloud.clock.sleep(HOST_SILENT_S.default + 1)
+    host_pulse.round(cloud.env)
+
+    assert early == "Up"
+    assert cloud.api("listHosts", name=host)["host"][0]["state"] == "Disconnected"
+    assert vm(cloud, web)["state"] == "Running"
+    assert len(cloud.db.read(lambda s: s.scalars(select(Alert)).all())) == 1
+
+
+def test_a_host_that_answers_again_is_up_again(cloud: Cloud) -> None:
+    web = running(cloud)
+    host = str(vm(cloud, web)["hostname"])
+    cloud.world.faults(host).connected = False
+    cloud.clock.sleep(3600)
+    host_pulse.round(cloud.env)
+
+    cloud.world.faults(host).connected = True
+    host_pulse.round(cloud.env)
+
+    assert cloud.api("listHosts", name=host)["host"][0]["state"] == "Up"
+
+
+def test_a_router_that_its_host_lost_is_made_again(cloud: Cloud) -> None:
+    web = running(cloud)
+    router = cloud.db.read(lambda s: s.scalars(select(Router)).one())
+    host = next(
+        h["name"] for h in cloud.api("listHosts")["host"] if h["id"] == host_uuid(cloud, router.host_id)
+    )
+
+    cloud.world.forget_routers(host)
+    router_repair.round(cloud.env)
+
+    assert cloud.page(web).name == "web"
+
+
+def test_the_router_of_a_host_that_is_gone_moves(cloud: Cloud) -> None:
+    running(cloud)
+    before = cloud.db.read(lambda s: s.scalars(select(Router)).one()).host_id
+    name = next(h["name"] for h in cloud.api("listHosts")["host"] if h["id"] == host_uuid(cloud, before))
+
+    cloud.world.faults(name).connected = False
+    cloud.clock.sleep(3600)
+    host_pulse.round(cloud.env)
+    router_repair.round(cloud.env)
+
+    after = cloud.db.read(lambda s: s.scalars(select(Router)).one())
+    assert after.host_id not in (None, before)
+    assert after.applied > 0
+
+
+def host_uuid(cloud: Cloud, host_id: int | None) -> str:
+    from tegar.store.hosts import Host
+
+    return cloud.db.read(lambda s: s.get_one(Host, host_id)).uuid
+
+
+def test_a_destroyed_vm_is_expunged_when_its_time_is_over(cloud: Cloud) -> None:
+    web = running(cloud)
+    cloud.do("destroyVirtualMachine", id=web)
+
+    expunge.round(cloud.env)
+    cloud.settle()
+    early = vm(cloud, web)["state"]
+    cloud.clock.sleep(EXPUNGE_DELAY_S.default + 1)
+    expunge.round(cloud.env)
+    cloud.settle()
+
+    assert early == "Destroyed"
+    assert cloud.api("listVirtualMachines", listall=True) == {}
+    assert cloud.api("listVolumes", listall=True) == {}
+
+
+def test_a_stuck_saga_goes_on_when_its_host_is_back(cloud: Cloud) -> None:
+    web = running(cloud)
+    host = str(vm(cloud, web)["hostname"])
+    cloud.world.faults(host).connected = False
+    answer = cloud.api("destroyVirtualMachine", id=web)
+    cloud.settle()
+    stuck = cloud.db.read(
+        lambda s: s.scalars(select(SagaRow).where(SagaRow.uuid == answer["jobid"])).one()
+    ).state
+
+    cloud.world.faults(host).connected = True
+    stuck_jobs.round(cloud.env, lambda saga_id: cloud.engine.reopen(saga_id) and cloud._submitted(saga_id))
+    cloud.settle()
+
+    assert stuck == State.STUCK
+    assert cloud.api("queryAsyncJobResult", jobid=answer["jobid"])["jobstatus"] == 1
+    assert vm(cloud, web)["state"] == "Destroyed"
+
+
+def test_counters_of_running_vms_are_shown(cloud: Cloud) -> None:
+    web = running(cloud)
+
+    stats.round(cloud.env)
+    cloud.clock.sleep(10)
+    stats.round(cloud.env)
+    stats.pools(cloud.env)
+
+    assert str(vm(cloud, web)["cpuused"]).endswith("%")
+    assert isinstance(vm(cloud, web)["networkkbsread"], int)
+
+
+def test_old_sessions_are_removed(cloud: Cloud) -> None:
+    cloud.db.tx(lambda s: s.add(Login(session_digest="x", key_digest="y", user_id=1, seen_s=0.0)))
+
+    tidy.round(cloud.env)
+
+    assert cloud.db.read(lambda s: s.scalars(select(Login)).all()) == []
