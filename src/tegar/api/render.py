@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
@@ -88,11 +89,14 @@ def as_xml(key: str, inner: Mapping[str, Any]) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(root)
 
 
+_NOT_IN_NAMES = re.compile(r"^[^A-Za-z_]|[^A-Za-z0-9_.-]")  # keys of details come from callers
+
+
 def _grow(parent: ElementTree.Element, value: Any) -> None:
     if isinstance(value, Mapping):
         for name, item in value.items():
             for each in item if isinstance(item, list) else [item]:
-                _grow(ElementTree.SubElement(parent, name), each)
+                _grow(ElementTree.SubElement(parent, _NOT_IN_NAMES.sub("_", name) or "_"), each)
     elif isinstance(value, bool):
         parent.text = "true" if value else "false"
     else:
