@@ -46,6 +46,11 @@ def test_files_and_functions_that_pages_name_exist(page: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_pictures_have_no_semicolons_which_end_a_line_of_mermaid(page: Path) -> None:
+    assert [p for p in re.findall(r"```mermaid\n(.*?)```", page.read_text(), re.S) if ";" in p] == []
+
+
 def _defines(text: str, dotted: str) -> bool:
     """Return whether a file defines every part of a name: ``Engine.claim`` is a class and a function."""
     return all(
