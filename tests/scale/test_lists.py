@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, insert, select
 
-from conftest import Databases
 from support.cloud import KEY, Caller, Cloud
 from tegar.kernel.clock import ManualClock
 from tegar.kernel.db import Db, Row
@@ -130,7 +129,7 @@ def plans(engine: Engine, caller: Caller, command: str, **params: Any) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def crowds(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Crowd]]:
+def crowds(databases: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Crowd]]:
     """A small cloud and a large one."""
     where: Path = tmp_path_factory.mktemp("crowds")
     made = {}

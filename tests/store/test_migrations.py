@@ -11,14 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from conftest import BOTH
 from tegar.kernel.db import Db
 from tegar.kernel.errors import Refused
 from tegar.main import schema
 from tegar.store.schema import METADATA
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Db]:
     """A database without any table: SQLite, and again MariaDB."""
     name, url = "", f"sqlite:///{tmp_path}/empty.db"

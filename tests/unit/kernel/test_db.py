@@ -130,7 +130,7 @@ def test_a_row_that_others_change_at_every_try_ends_as_stale(db_url: str) -> Non
 @pytest.fixture
 def server_db(mariadb: MariaDb) -> Db:
     """A database on the server, made as others are."""
-    from conftest import create
+    from support.databases import create
 
     _, url = mariadb.new()
     create(url)
