@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
-from support.cloud import Cloud
+from support.cloud import ApiError, Cloud
+from tegar.kernel.db import fire
 from tegar.kernel.saga import SagaRow, State
 from tegar.loop import expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
 from tegar.model.settings import EXPUNGE_DELAY_S, HOST_SILENT_S
+from tegar.model.volume import Event as DiskEvent
 from tegar.store.accounts import Login
 from tegar.store.events import Alert
 from tegar.store.hosts import Hold
 from tegar.store.networks import Router
+from tegar.store.volumes import Volume
 
 
 def running(cloud: Cloud, name: str = "web") -> str:
@@ -23,6 +27,14 @@ def running(cloud: Cloud, name: str = "web") -> str:
 def vm(cloud: Cloud, uuid: str) -> dict[str, object]:
     found: dict[str, object] = cloud.api("listVirtualMachines", id=uuid)["virtualmachine"][0]
     return found
+
+
+def fall_silent(cloud: Cloud) -> None:
+    """Let time pass until hosts that do not answer are disconnected."""
+    pulses = host_pulse.Pulses(cloud.env)
+    pulses.round()
+    cloud.clock.sleep(HOST_SILENT_S.default + 1)
+    pulses.round()
 
 
 def test_a_guest_that_ended_by_itself_is_found_stopped_and_holds_nothing(cloud: Cloud) -> None:
@@ -46,15 +58,15 @@ def test_a_guest_that_runs_is_left_alone(cloud: Cloud) -> None:
 
 def test_a_silent_host_keeps_its_vms_and_is_disconnected_only_after_a_while(cloud: Cloud) -> None:
     web = running(cloud)
-    host = str(vm(cloud, web)["hostname"])
-    host_pulse.round(cloud.env)
+    host, pulses = str(vm(cloud, web)["hostname"]), host_pulse.Pulses(cloud.env)
+    pulses.round()
 
     cloud.world.faults(host).connected = False
-    host_pulse.round(cloud.env)
+    pulses.round()
     vm_power.round(cloud.env)
     early = cloud.api("listHosts", name=host)["host"][0]["state"]
     cloud.clock.sleep(HOST_SILENT_S.default + 1)
-    host_pulse.round(cloud.env)
+    pulses.round()
 
     assert early == "Up"
     assert cloud.api("listHosts", name=host)["host"][0]["state"] == "Disconnected"
@@ -62,15 +74,25 @@ def test_a_silent_host_keeps_its_vms_and_is_disconnected_only_after_a_while(clou
     assert len(cloud.db.read(lambda s: s.scalars(select(Alert)).all())) == 1
 
 
-def test_a_host_that_answers_again_is_up_again(cloud: Cloud) -> None:
+def test_a_new_leader_never_judges_hosts_by_a_silence_it_did_not_hear(cloud: Cloud) -> None:
     web = running(cloud)
     host = str(vm(cloud, web)["hostname"])
     cloud.world.faults(host).connected = False
     cloud.clock.sleep(3600)
-    host_pulse.round(cloud.env)
+
+    host_pulse.Pulses(cloud.env).round()
+
+    assert cloud.api("listHosts", name=host)["host"][0]["state"] == "Up"
+
+
+def test_a_host_that_answers_again_is_up_again(cloud: Cloud) -> None:
+    web = running(cloud)
+    host = str(vm(cloud, web)["hostname"])
+    cloud.world.faults(host).connected = False
+    fall_silent(cloud)
 
     cloud.world.faults(host).connected = True
-    host_pulse.round(cloud.env)
+    host_pulse.Pulses(cloud.env).round()
 
     assert cloud.api("listHosts", name=host)["host"][0]["state"] == "Up"
 
@@ -94,8 +116,7 @@ def test_the_router_of_a_host_that_is_gone_moves(cloud: Cloud) -> None:
     name = next(h["name"] for h in cloud.api("listHosts")["host"] if h["id"] == host_uuid(cloud, before))
 
     cloud.world.faults(name).connected = False
-    cloud.clock.sleep(3600)
-    host_pulse.round(cloud.env)
+    fall_silent(cloud)
     router_repair.round(cloud.env)
 
     after = cloud.db.read(lambda s: s.scalars(select(Router)).one())
@@ -162,3 +183,43 @@ def test_old_sessions_are_removed(cloud: Cloud) -> None:
     tidy.round(cloud.env)
 
     assert cloud.db.read(lambda s: s.scalars(select(Login)).all()) == []
+
+
+def test_a_vm_that_was_recovered_before_it_was_destroyed_for_good_is_kept(cloud: Cloud) -> None:
+    web = running(cloud)
+    cloud.do("stopVirtualMachine", id=web)
+    cloud.hold = True
+    answer = cloud.api("destroyVirtualMachine", id=web)
+    cloud.api("recoverVirtualMachine", id=web)
+    cloud.hold = False
+    cloud.job(answer)
+
+    assert vm(cloud, web)["state"] == "Stopped"
+    cloud.do("startVirtualMachine", id=web)
+    assert cloud.page(web).boots == 2
+
+
+def test_a_vm_that_is_being_expunged_can_neither_be_recovered_nor_started(cloud: Cloud) -> None:
+    web = running(cloud)
+    cloud.do("stopVirtualMachine", id=web)
+    cloud.hold = True
+    answer = cloud.api("destroyVirtualMachine", id=web, expunge=True)
+
+    for command in ("recoverVirtualMachine", "startVirtualMachine"):
+        with pytest.raises(ApiError, match="Expunging"):
+            cloud.api(command, id=web)
+
+    cloud.hold = False
+    cloud.job(answer)
+    assert cloud.api("listVolumes", listall=True) == {}
+
+
+def test_a_volume_that_is_being_deleted_cannot_be_attached(cloud: Cloud) -> None:
+    web = running(cloud)
+    offering = cloud.api("listDiskOfferings", name="Small")["diskoffering"][0]["id"]
+    disk = cloud.do("createVolume", diskofferingid=offering, zoneid=cloud.zone.zone, name="d")["volume"]["id"]
+    volume = cloud.db.read(lambda s: s.scalars(select(Volume).where(Volume.uuid == disk)).one())
+    cloud.db.tx(lambda s: fire(s, s.get_one(Volume, volume.id), DiskEvent.DESTROY))
+
+    with pytest.raises(ApiError, match="Destroy"):
+        cloud.api("attachVolume", id=disk, virtualmachineid=web)

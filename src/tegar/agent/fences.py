@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,20 +73,41 @@ def _write(file: Path, text: str, how: int) -> None:
 
 
 class Locks:
-    """One handler at a time for one thing (a VM, a disk, a router), however many ask."""
+    """One handler at a time for one thing (a VM, a disk, a router), however many ask.
+
+    A question that was admitted may wait here while a newer owner of its saga speaks; so it is
+    asked for its right again when its turn comes.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, tuple[threading.Lock, int]] = {}
+        self._speaker = threading.local()
+
+    @contextmanager
+    def speaking(self, may_still: Callable[[], None]) -> Iterator[None]:
+        """Let *may_still* be called in this thread after each wait; it raises when the right is gone."""
+        self._speaker.may_still = may_still
+        try:
+            yield
+        finally:
+            self._speaker.may_still = None
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Hold the lock of that name."""
+        """Hold the lock of that name.
+
+        Raises:
+            Fenced: a newer owner spoke while this one waited.
+        """
         with self._lock:
             lock, waiting = self._held.get(name, (threading.Lock(), 0))
             self._held[name] = (lock, waiting + 1)
         try:
             with lock:
+                may_still = getattr(self._speaker, "may_still", None)
+                if may_still:
+                    may_still()
                 yield
         finally:
             with self._lock:

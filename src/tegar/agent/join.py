@@ -51,7 +51,6 @@ def join(*, server: str, token: str, name: str, address: str, state_dir: Path) -
     context = ssl.create_default_context(cadata=authorities["listener"])
     answer = _call(httpx.Client(verify=context, trust_env=False), "POST", f"{server}/agent/join", asked)
     _write(tls / "listener-ca.crt", authorities["listener"], 0o644)
-    _write(tls / "agents-ca.crt", authorities["agents"], 0o644)
     _write(tls / "servers-ca.crt", answer["servers_ca"], 0o644)
     _write(tls / "agent.crt", answer["certificate"], 0o644)
     _settings(state_dir / "agent.toml", name, address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tegar.api.commands import (
     account,
     address,
+    affinity,
     api,
     capability,
     capacity,
@@ -55,6 +56,7 @@ MODULES = (
     network_offering,
     host,
     ssh_key,
+    affinity,
     configuration,
     event,
     capability,

@@ -92,7 +92,7 @@ class Engine(Generic[E]):
             row = s.get_one(SagaRow, saga_id)
             state = State.RUNNING if self.sagas[row.name].forward_only else State.UNWINDING
             mine = update(SagaRow).where(SagaRow.id == saga_id, SagaRow.state == State.STUCK)
-            values = {"owner": self.owner, "fence": SagaRow.fence + 1, "state": state, "ended_s": None}
+            values = {"owner": self.owner, "fence": SagaRow.fence + 1, "state": state}
             return changed(s, mine.values(**values, version=SagaRow.version + 1)) == 1
 
         return self.db.tx(work)

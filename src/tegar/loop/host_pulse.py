@@ -19,18 +19,32 @@ from tegar.wire.host import GetLoad, HostLoad
 AT_ONCE = 32
 
 
-def round(env: Env) -> None:
-    """Ask all hosts, many at once."""
+class Pulses:
+    """What one leader of the loops has heard, on its own monotonic clock; another leader begins anew."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._heard_s: dict[int, float] = {}
+
+    def round(self) -> None:
+        """Ask all hosts, many at once."""
+        env, now_s = self._env, self._env.clock.mono_s()
+        for host, load in _ask_all(env):
+            if load is not None:
+                self._heard_s[host.id] = now_s
+            silent_s = now_s - self._heard_s.setdefault(host.id, now_s)
+            if (load is not None) != (host.state == State.UP):
+                env.db.tx(lambda s, h=host.id, q=silent_s: _turn(s, h, q))  # type: ignore[misc]
+
+
+def _ask_all(env: Env) -> list[tuple[Host, HostLoad | None]]:
     hosts = env.db.read(lambda s: s.scalars(select(Host).where(live(Host))).all())
     if not hosts:
-        return
+        return []
     with ThreadPoolExecutor(min(AT_ONCE, len(hosts)), thread_name_prefix="pulse") as pool:
         loads = dict(zip([h.id for h in hosts], pool.map(lambda h: _load(env, h), hosts), strict=True))
     env.db.tx(lambda s: _heard(s, {i: load for i, load in loads.items() if load}, env.clock.now_s()))
-    for host in hosts:
-        answered = loads[host.id] is not None
-        if answered != (host.state == State.UP):
-            env.db.tx(lambda s, h=host, a=answered: _turn(s, h.id, a, env.clock.now_s()))  # type: ignore[misc]
+    return [(host, loads[host.id]) for host in hosts]
 
 
 def _load(env: Env, host: Host) -> HostLoad | None:
@@ -49,12 +63,13 @@ def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
         )
 
 
-def _turn(s: Session, host_id: int, answered: bool, now_s: float) -> None:
-    """Change a host's state when it answered again, or has been silent for long enough."""
-    host, pulse = s.get_one(Host, host_id), s.get(Pulse, host_id)
-    if answered and host.state in (State.DISCONNECTED, State.ALERT):
+def _turn(s: Session, host_id: int, silent_s: float) -> None:
+    """Change a host's state when it answered again (0 s of silence), or has been silent for long enough."""
+    host = s.get_one(Host, host_id)
+    if silent_s == 0 and host.state in (State.DISCONNECTED, State.ALERT):
         fire(s, host, Event.ANSWERED)
-    silent_s = now_s - pulse.seen_s if pulse else 1e9
-    if not answered and host.state == State.UP and silent_s > HOST_SILENT_S.of(s):
+    elif silent_s > HOST_SILENT_S.of(s) and host.state == State.UP:
         fire(s, host, Event.SILENT)
-        alert(s, "ALERT.HOST", f"Host {host.name} has not answered for {silent_s:.0f} s")
+        alert(
+            s, "ALERT.HOST", f"Host {host.name} does not answer", f"It has been silent for {silent_s:.0f} s"
+        )

@@ -26,7 +26,7 @@ class Loops:
         self._stop = threading.Event()
         self.vm_power = self._loop("vm_power", 10, lambda: vm_power.round(env))
         self._all = (
-            self._loop("host_pulse", 3, lambda: host_pulse.round(env)),
+            self._loop("host_pulse", 3, host_pulse.Pulses(env).round),
             self.vm_power,
             self._loop("router_repair", 5, lambda: router_repair.round(env)),
             self._loop("stuck_jobs", 30, lambda: stuck_jobs.round(env, retry_stuck)),

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
-from sqlalchemy import text
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from tegar.api import agents, http, pages
@@ -20,7 +21,7 @@ from tegar.kernel import log
 from tegar.kernel.clock import WallClock
 from tegar.kernel.db import Db
 from tegar.kernel.engine import Probe
-from tegar.kernel.errors import TegarError
+from tegar.kernel.errors import Refused, TegarError
 from tegar.kernel.runner import Runner
 from tegar.kernel.saga import SagaRow
 from tegar.kernel.secret import Vault, token
@@ -30,13 +31,15 @@ from tegar.main import schema
 from tegar.main.config import ServerConfig, add_options, config_of
 from tegar.main.links import AllLinks
 from tegar.ops import authority
-from tegar.ops.bootstrap import bootstrap
+from tegar.ops.bootstrap import admin_keys, bootstrap
 from tegar.ops.ctx import World
 from tegar.saga.env import Env
 from tegar.saga.table import SAGAS
+from tegar.store.accounts import User
 from tegar.store.events import alert
 
 PASSWORD_FILE = "admin.password"  # noqa: S105 - a file's name
+VAULT_FILE = "vault.key"
 
 
 class Server:
@@ -46,7 +49,7 @@ class Server:
         """Open the database and the vault, make what a new cloud needs, get an identity."""
         self.config, self.clock = config, WallClock()
         config.state_dir.mkdir(parents=True, exist_ok=True)
-        self.db, self.vault = Db(config.url, self.clock), Vault.at(config.state_dir / "vault.key")
+        self.db, self.vault = Db(config.url, self.clock), Vault.at(config.state_dir / VAULT_FILE)
         if self.db.is_sqlite:
             schema.upgrade(self.db)
         schema.must_fit(self.db)
@@ -63,17 +66,30 @@ class Server:
         self.api = Api(self.db, self.world)
 
     def _found(self) -> None:
-        """Make the first administrator and the authorities of a new cloud; the password goes to a file of root's."""
-        file = self.config.state_dir / PASSWORD_FILE
-        if not file.exists():
-            _private(file, token(12) + "\n")
-        password = file.read_text().strip()
+        """Make the first administrator and the authorities of a new cloud.
+
+        The password goes to a file that only its owner reads, of the server that made the cloud.
+
+        Raises:
+            Refused: the database was sealed with another vault key.
+        """
+        password = ""
+        if self.db.read(lambda s: s.scalars(select(User.id).limit(1)).first()) is None:
+            password = token(12)
+            _private(self.config.state_dir / PASSWORD_FILE, password + "\n")
 
         def work(s: Session) -> None:
-            bootstrap(s, self.vault, self.clock.now_s(), admin_password=password)
+            bootstrap(s, self.vault, self.clock.now_s(), admin_password=password or token())
             authority.found(s, self.vault, self.clock.now_s())
+            admin_keys(s, self.vault)
 
-        self.db.tx(work)
+        try:
+            self.db.tx(work)
+        except InvalidTag:
+            raise Refused(
+                f"{self.config.state_dir / VAULT_FILE} is not the key this database was sealed with: copy the one "
+                "of the first server"
+            ) from None
 
     def _identity(self) -> Path:
         """Get a certificate of the servers' authority and the agents' authority to trust, as files."""

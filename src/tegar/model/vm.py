@@ -39,7 +39,6 @@ class Event(StrEnum):
     RECOVER = "be recovered"
     EXPUNGE = "be expunged"
     EXPUNGED = "be gone"
-    EXPUNGE_FAILED = "fail to be expunged"
 
 
 _ = State
@@ -64,7 +63,6 @@ VM = Machine(
         (_.DESTROYED,     Event.RECOVER,         _.STOPPED),
         (_.DESTROYED,     Event.EXPUNGE,         _.EXPUNGING),
         (_.EXPUNGING,     Event.EXPUNGED,        _.EXPUNGED),
-        (_.EXPUNGING,     Event.EXPUNGE_FAILED,  _.DESTROYED),
     ],
 )  # fmt: skip
 

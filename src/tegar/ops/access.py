@@ -13,6 +13,7 @@ from tegar.model.access import Role
 from tegar.model.errors import Denied
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User, named
+from tegar.store.affinity import AffinityGroup
 from tegar.store.events import Alert, Event
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
@@ -26,7 +27,7 @@ from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterEle
 
 R = TypeVar("R", bound=Row)
 
-OWNED: tuple[type[Row], ...] = (Vm, Volume, SshKey)
+OWNED: tuple[type[Row], ...] = (Vm, Volume, SshKey, AffinityGroup)
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
     Alert,

@@ -18,13 +18,14 @@ from tegar.model.template import State as TemplateState
 from tegar.model.units import GIB
 from tegar.model.vm import Event
 from tegar.model.volume import Kind
-from tegar.ops import job
+from tegar.ops import affinity, job
 from tegar.ops.ctx import Ctx
 from tegar.saga.network_implement import mac_of
 from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_start import StartVm
 from tegar.store import networks
 from tegar.store.accounts import Account
+from tegar.store.affinity import AffinityGroup
 from tegar.store.hosts import Host
 from tegar.store.images import Template
 from tegar.store.keys import SshKey
@@ -66,6 +67,7 @@ class Wish:
     disk_size_bytes: int | None = None
     details: dict[str, str] = field(default_factory=dict)
     group: str | None = None
+    affinity: list[AffinityGroup] = field(default_factory=list)
     start: bool = True
 
 
@@ -122,6 +124,7 @@ def deploy(ctx: Ctx, wish: Wish) -> SagaRow:
     vm.display_name = vm.display_name or vm.name
     _add_nics(ctx, vm, wish)
     _add_volumes(ctx, vm, wish)
+    affinity.join(ctx, vm, wish.affinity)
     ctx.note("VM.CREATE", f"Deploying VM {vm.name}", vm, state="Started")
     if not wish.start:
         return job.done(ctx, vm)
@@ -199,6 +202,7 @@ def _keys(ctx: Ctx, wish: Wish) -> dict[str, str]:
 
 def _add_nics(ctx: Ctx, vm: Vm, wish: Wish) -> None:
     for device_id, want in enumerate(wish.nics):
+        networks.want_again(ctx.s, want.network.id)  # first: who deploys into this network now comes after us
         taken = select(Vm.id).join(Nic, Nic.vm_id == Vm.id)
         taken = taken.where(Nic.network_id == want.network.id, live(Nic), Vm.name == vm.name, Vm.id != vm.id)
         if ctx.s.scalars(taken.limit(1)).first():
@@ -219,7 +223,6 @@ def _add_nics(ctx: Ctx, vm: Vm, wish: Wish) -> None:
         if ip is None:
             raise OutOfAddresses(want.network.name)
         nic.ip, nic.mac = ip, want.mac or mac_of(nic.id)
-        networks.want_again(ctx.s, want.network.id)
 
 
 def _add_volumes(ctx: Ctx, vm: Vm, wish: Wish) -> None:

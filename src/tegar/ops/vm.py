@@ -109,10 +109,12 @@ def destroy(ctx: Ctx, vm: Vm, *, expunge: bool, volumes_too: list[Volume]) -> Sa
     host_id = vm.host_id
     if vm.state == State.RUNNING:
         fire(ctx.s, vm, Event.STOP)
-    elif vm.state not in (State.STOPPED, State.ERROR, State.DESTROYED) or (
-        vm.state == State.DESTROYED and not expunge
-    ):
-        vm.machine.after(vm.state, Event.DESTROY)
+    else:
+        if vm.state != State.DESTROYED or not expunge:
+            fire(ctx.s, vm, Event.DESTROY)
+            vm.destroyed_s = ctx.now_s
+        if expunge:
+            fire(ctx.s, vm, Event.EXPUNGE)
     ctx.note("VM.DESTROY", f"Destroying VM {vm.name}", vm, state="Started")
     params = DestroyVm(vm.id, host_id, expunge, tuple(v.id for v in volumes_too))
     return DESTROY_VM.submit(ctx.s, params, ctx.job(vm))
@@ -125,7 +127,7 @@ def expunge(ctx: Ctx, vm: Vm) -> SagaRow:
         BadTransition: the VM is not Destroyed.
     """
     must_operate(ctx, vm)
-    vm.machine.after(vm.state, Event.EXPUNGE)
+    fire(ctx.s, vm, Event.EXPUNGE)
     ctx.note("VM.EXPUNGE", f"Expunging VM {vm.name}", vm, state="Started")
     job = ctx.job(vm)
     return DESTROY_VM.submit(ctx.s, DestroyVm(vm.id, None, expunge=True), job)

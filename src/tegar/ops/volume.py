@@ -137,6 +137,6 @@ def delete(ctx: Ctx, volume: Volume) -> SagaRow:
     must_operate(ctx, volume)
     if volume.vm_id is not None:
         raise InUse(f"Volume {volume.name}", "it is attached to a VM; detach it first")
-    volume.machine.after(volume.state, Event.DESTROY)
+    fire(ctx.s, volume, Event.DESTROY)
     ctx.note("VOLUME.DELETE", f"Deleting volume {volume.name}", volume)
     return DELETE_VOLUME.submit(ctx.s, DeleteVolume(volume.id), ctx.job(volume))

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
+from tegar.model.affinity import STRICT
 from tegar.model.errors import NoCapacity
 from tegar.model.host import Resource, State
 from tegar.model.settings import (
@@ -17,8 +18,8 @@ from tegar.model.settings import (
     STORAGE_OVERCOMMIT,
 )
 from tegar.scheduler.place import place
-from tegar.scheduler.view import DiskWant, HostView, Placement, PoolView, Request
-from tegar.store import hosts, volumes
+from tegar.scheduler.view import DiskWant, GroupView, HostView, Mate, Placement, PoolView, Request
+from tegar.store import affinity, hosts, volumes
 from tegar.store.hosts import Host, HostUse
 from tegar.store.offerings import DiskOffering, ServiceOffering
 from tegar.store.pools import Pool, PoolUse
@@ -98,13 +99,18 @@ def host_views(s: Session, zone_id: int) -> list[HostView]:
                 memory_bytes=h.memory_bytes,
                 tags=words(h.tags) if h.tags else NO_TAGS,
                 pools=reached[h.cluster_id],
+                cluster_id=h.cluster_id,
             )
         )
     return views
 
 
 def request(s: Session, vm: Vm, *, only_host_id: int | None, not_host_id: int | None = None) -> Request:
-    """Return what a VM needs of a host."""
+    """Return what a VM needs of a host.
+
+    Its strict affinity groups are written to: what they allow stays true until the transaction ends,
+    and two VMs of one group are placed one after the other.
+    """
     offering = s.get_one(ServiceOffering, vm.offering_id)
     return Request(
         cpus=vm.cpus,
@@ -116,7 +122,18 @@ def request(s: Session, vm: Vm, *, only_host_id: int | None, not_host_id: int | 
         not_host_id=not_host_id,
         last_host_id=vm.last_host_id,
         disks=tuple(disk_want(s, v, offering) for v in volumes.of_vm(s, vm.id)),
+        groups=group_views(s, vm),
     )
+
+
+def group_views(s: Session, vm: Vm) -> tuple[GroupView, ...]:
+    """Return the affinity groups of a VM as the scheduler sees them; a fixed number of queries."""
+    groups = affinity.of_vm(s, vm.id)
+    if not groups:
+        return ()
+    affinity.touch(s, [g.id for g in groups if g.kind in STRICT])  # before their VMs are looked at
+    found = affinity.places(s, [g.id for g in groups], but_vm_id=vm.id)
+    return tuple(GroupView(g.name, g.kind, tuple(Mate(name, at) for at, name in found[g.id])) for g in groups)
 
 
 def disk_want(s: Session, volume: Volume, offering: ServiceOffering | None) -> DiskWant:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from tegar.driver.registry import HYPERVISORS, PRIMARY
 from tegar.kernel.db import fire
+from tegar.kernel.errors import NotYet
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.host import State as HostState
 from tegar.model.spec import PoolSpec
@@ -19,7 +20,7 @@ from tegar.model.volume import State as DiskState
 from tegar.saga import network_implement
 from tegar.saga.env import Env, link
 from tegar.saga.vm_stop import to_stopped
-from tegar.store import hosts, networks, volumes
+from tegar.store import affinity, networks, volumes
 from tegar.store.hosts import Host
 from tegar.store.pools import Pool
 from tegar.store.vms import Vm
@@ -47,19 +48,20 @@ def end_domain(run: Destroy) -> None:
 
 
 def say_destroyed(run: Destroy) -> list[int]:
-    """The VM is Destroyed and holds no room; return its networks."""
+    """A VM that ran is Destroyed and holds no room; return its networks.
+
+    One that did not run was Destroyed (or is Expunging) since the request: its owner may have
+    recovered it, and then it is left alone.
+    """
 
     def work(s: Session) -> list[int]:
         vm, now_s = s.get_one(Vm, run.params.vm_id), run.env.clock.now_s()
         if vm.state == State.STOPPING:
             to_stopped(s, vm, now_s)
-        if vm.state in (State.STOPPED, State.ERROR):
-            hosts.release(s, vm_id=vm.id)
-            vm.host_id = None
             fire(s, vm, Event.DESTROY)
             vm.destroyed_s = vm.updated_s = now_s
-        if run.params.expunge and vm.state == State.DESTROYED:
-            fire(s, vm, Event.EXPUNGE)
+            if run.params.expunge:
+                fire(s, vm, Event.EXPUNGE)
         return [nic.network_id for nic in networks.nics_of(s, vm.id)]
 
     return run.env.db.tx(work)
@@ -121,8 +123,12 @@ def reach(s: Session, pool: Pool) -> int | None:
 
 
 def _dead_disks(s: Session, vm_id: int, also: set[int]) -> list[DeadDisk]:
+    if s.get_one(Vm, vm_id).state != State.EXPUNGING:
+        return []
     dead = []
     for volume in volumes.of_vm(s, vm_id):
+        if volume.state in (DiskState.ATTACHING, DiskState.DETACHING):
+            raise NotYet(f"The work on volume {volume.name}")
         if volume.kind == Kind.ROOT or volume.id in also:
             dead.append(dead_disk(s, volume))
         else:
@@ -139,6 +145,8 @@ def leave_networks(run: Destroy) -> None:
 
 
 def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
+    if s.get_one(Vm, vm_id).state != State.EXPUNGING:
+        return
     for nic in networks.nics_of(s, vm_id):
         networks.free_address(s, nic.id)
         nic.removed_s = now_s
@@ -152,6 +160,7 @@ def say_expunged(run: Destroy) -> None:
         vm = s.get_one(Vm, run.params.vm_id)
         if vm.state == State.EXPUNGING:
             fire(s, vm, Event.EXPUNGED)
+            affinity.leave(s, vm.id)
             vm.removed_s = run.env.clock.now_s()
 
     run.env.db.tx(work)

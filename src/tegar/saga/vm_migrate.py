@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -56,7 +56,7 @@ def hold_destination(run: Migrate) -> int:
             return held.pop()
         source = s.get_one(Host, run.params.source_id)
         wanted = hold.request(s, vm, only_host_id=run.params.host_id, not_host_id=source.id)
-        return hold.take(s, vm, wanted).host_id
+        return hold.take(s, vm, replace(wanted, only_cluster_id=source.cluster_id)).host_id
 
     return run.env.db.tx(work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tegar.model.affinity import Kind
 from tegar.scheduler.view import HostView, Request
 
 Filter = Callable[[Request, HostView], "str | None"]
@@ -15,6 +16,8 @@ def wanted(request: Request, host: HostView) -> str | None:
         return "is not the host that was asked for"
     if host.id == request.not_host_id:
         return "is where the VM is now"
+    if request.only_cluster_id is not None and host.cluster_id != request.only_cluster_id:
+        return "is in another cluster"
     return None
 
 
@@ -59,4 +62,34 @@ def has_memory(request: Request, host: HostView) -> str | None:
     return f"lacks {lacks} bytes of memory" if lacks > 0 else None
 
 
-FILTERS: tuple[Filter, ...] = (wanted, speaks, is_up, may_work, has_tags, has_cpu, has_memory)
+def keeps_apart(request: Request, host: HostView) -> str | None:
+    """No other VM of a strict anti-affinity group, not even one that is leaving or coming."""
+    for group in request.groups:
+        if group.kind == Kind.APART:
+            for mate in group.mates:
+                if mate.host_id == host.id:
+                    return f"has VM {mate.vm} of {group.kind.value} group {group.name}"
+    return None
+
+
+def keeps_together(request: Request, host: HostView) -> str | None:
+    """All other VMs of a strict affinity group; while one of them moves, no host has them all."""
+    for group in request.groups:
+        if group.kind == Kind.TOGETHER:
+            for mate in group.mates:
+                if mate.host_id != host.id:
+                    return f"is not where VM {mate.vm} of {group.kind.value} group {group.name} is"
+    return None
+
+
+FILTERS: tuple[Filter, ...] = (
+    wanted,
+    speaks,
+    is_up,
+    may_work,
+    has_tags,
+    keeps_apart,
+    keeps_together,
+    has_cpu,
+    has_memory,
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tegar.model.affinity import Kind
+
 
 @dataclass(frozen=True)
 class PoolView:
@@ -33,6 +35,7 @@ class HostView:
     memory_bytes: int
     tags: frozenset[str] = frozenset()
     pools: tuple[PoolView, ...] = ()
+    cluster_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,23 @@ class DiskWant:
 
 
 @dataclass(frozen=True)
+class Mate:
+    """Another VM of a group, by name, and a host where it holds room: two mates while it moves."""
+
+    vm: str
+    host_id: int
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """An affinity group of the VM, and where its other VMs are."""
+
+    name: str
+    kind: Kind
+    mates: tuple[Mate, ...] = ()
+
+
+@dataclass(frozen=True)
 class Request:
     """What a VM needs of a host.  ``cpu_mhz`` is for each CPU."""
 
@@ -56,8 +76,10 @@ class Request:
     host_tags: frozenset[str] = frozenset()
     only_host_id: int | None = None
     not_host_id: int | None = None
+    only_cluster_id: int | None = None
     last_host_id: int | None = None
     disks: tuple[DiskWant, ...] = ()
+    groups: tuple[GroupView, ...] = ()
 
 
 @dataclass(frozen=True)

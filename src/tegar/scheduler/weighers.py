@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tegar.model.affinity import Kind
 from tegar.scheduler.view import HostView, Request
 
 Weigher = Callable[[Request, HostView], float]
+
+_COMPANY = 100.0
 
 
 def emptiest(request: Request, host: HostView) -> float:
@@ -19,4 +22,16 @@ def at_home(request: Request, host: HostView) -> float:
     return 0.05 if host.id == request.last_host_id else 0.0
 
 
-WEIGHERS: tuple[Weigher, ...] = (emptiest, at_home)
+def company(request: Request, host: HostView) -> float:
+    """Non-strict affinity: each VM of a group on the host counts more than all that is free."""
+    weight = 0.0
+    for group in request.groups:
+        here = sum(mate.host_id == host.id for mate in group.mates)
+        if group.kind == Kind.RATHER_TOGETHER:
+            weight += _COMPANY * here
+        elif group.kind == Kind.RATHER_APART:
+            weight -= _COMPANY * here
+    return weight
+
+
+WEIGHERS: tuple[Weigher, ...] = (emptiest, at_home, company)

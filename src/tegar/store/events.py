@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from tegar.kernel.db import Row
+from tegar.kernel.db import Row, live
 
 
 class Event(Row):
@@ -33,6 +33,7 @@ class Alert(Row):
     """Something an operator should know."""
 
     __tablename__ = "alert"
+    __table_args__ = (Index("ix_alert_type", "type", "removed_s"), Row.__table_args__)
 
     type: Mapped[str] = mapped_column(String(60))
     subject: Mapped[str] = mapped_column(String(1024))
@@ -70,5 +71,11 @@ def note(
 
 
 def alert(s: Session, type: str, subject: str, text: str = "") -> None:
-    """Write an alert in this transaction."""
+    """Write an alert in this transaction; one that stands already is counted, not repeated."""
+    stands = select(Alert).where(Alert.type == type, Alert.subject == subject[:1024], live(Alert))
+    known = s.scalars(stands.limit(1)).first()
+    if known is not None:
+        known.count += 1
+        known.text = text or subject
+        return
     s.add(Alert(type=type, subject=subject[:1024], text=text or subject))

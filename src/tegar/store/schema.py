@@ -4,7 +4,20 @@ from tegar.kernel.db import Base
 from tegar.kernel.lease import Lease
 from tegar.kernel.saga import SagaLog, SagaRow
 from tegar.kernel.settings import SettingRow
-from tegar.store import accounts, events, hosts, images, keys, networks, offerings, pools, vms, volumes, zones
+from tegar.store import (
+    accounts,
+    affinity,
+    events,
+    hosts,
+    images,
+    keys,
+    networks,
+    offerings,
+    pools,
+    vms,
+    volumes,
+    zones,
+)
 
 METADATA = Base.metadata
 
@@ -15,6 +28,7 @@ __all__ = [
     "SagaRow",
     "SettingRow",
     "accounts",
+    "affinity",
     "events",
     "hosts",
     "images",

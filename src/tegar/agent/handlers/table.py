@@ -17,4 +17,5 @@ def answer(machine: Host, name: str, body: str | bytes, fence: Fence | None) -> 
         TegarError: what the handler raised.
     """
     machine.fences.check(fence)
-    return TABLE.answer(machine, name, body)
+    with machine.locks.speaking(lambda: machine.fences.check(fence)):
+        return TABLE.answer(machine, name, body)

@@ -10,11 +10,12 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, NoSuchEntity, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.units import GIB
-from tegar.ops import access, deploy
+from tegar.ops import access, affinity, deploy
 from tegar.ops.ctx import Ctx
 from tegar.ops.deploy import NicWish, Wish
 from tegar.ops.zone import ip as check_ip
 from tegar.store.accounts import Domain
+from tegar.store.affinity import AffinityGroup
 from tegar.store.hosts import Host
 from tegar.store.images import Template
 from tegar.store.networks import Network
@@ -52,6 +53,8 @@ class DeployVirtualMachine(Command):
     host_id: Host | None = param("on this host and nowhere else", default=None, roles=ADMIN)
     start_vm: bool = param("start it; otherwise it is left Stopped", default=True)
     group: str | None = param("put it in this group", default=None)
+    affinity_group_ids: list[AffinityGroup] | None = param("affinity groups to be in", default=None)
+    affinity_group_names: list[str] | None = param("or their names, in the VM's account", default=None)
     details: dict[str, str] | None = param(
         "cpuNumber, memory (MB) and cpuSpeed of a custom offering", default=None
     )
@@ -82,6 +85,7 @@ class DeployVirtualMachine(Command):
                 disk_size_bytes=self.size * GIB if self.size else None,
                 details=self.details or {},
                 group=self.group,
+                affinity=affinity.chosen(ctx, owner, self.affinity_group_ids, self.affinity_group_names),
                 start=self.start_vm,
             ),
         )

@@ -17,6 +17,7 @@ from tegar.model.vm import State
 from tegar.ops import access, deploy
 from tegar.ops import vm as ops
 from tegar.ops.ctx import Ctx
+from tegar.store.affinity import AffinityGroup, AffinityMember
 from tegar.store.hosts import Host
 from tegar.store.images import Template
 from tegar.store.networks import Network, Nic
@@ -49,6 +50,7 @@ class ListVirtualMachines(OwnedList):
     hypervisor: str | None = param("of this hypervisor", default=None)
     key_pair: str | None = param("with this SSH key", default=None)
     group_id: str | None = param("groups have no ids here: matches nothing", default=None)
+    affinity_group_id: AffinityGroup | None = param("in this affinity group", default=None)
     ha_enable: bool | None = param("with high availability or without", default=None, roles=ADMINS)
     display_vm: bool | None = param("shown or hidden ones", default=None, roles=ADMIN)
     user_data: bool | None = param("with id: show its user data too", default=None)
@@ -92,6 +94,9 @@ class ListVirtualMachines(OwnedList):
             stmt = stmt.where(
                 Vm.id.in_(select(Nic.vm_id).where(Nic.network_id == self.network_id.id, live(Nic)))
             )
+        if self.affinity_group_id is not None:
+            members = select(AffinityMember.vm_id)
+            stmt = stmt.where(Vm.id.in_(members.where(AffinityMember.group_id == self.affinity_group_id.id)))
         if self.key_pair:
             stmt = stmt.where(("," + Vm.key_names + ",").contains(f",{self.key_pair},", autoescape=True))
         if self.ha_enable is not None:

@@ -34,7 +34,7 @@ class JobView(TypedDict, total=False):
 
 
 def _result(ctx: Ctx, saga: SagaRow) -> dict[str, Any] | None:
-    if saga.state in OPEN:
+    if saga.state in OPEN and saga.ended_s is None:
         return None
     if saga.state == State.DONE:
         from tegar.api import registry  # the registry lists this module's command too
@@ -57,7 +57,9 @@ def jobs(ctx: Ctx, rows: Sequence[SagaRow]) -> list[JobView]:
     views: list[JobView] = []
     for r in rows:
         account = accounts.get(r.account_id or 0)
-        over = r.state not in OPEN
+        over = (
+            r.state not in OPEN or r.ended_s is not None
+        )  # a stuck one that is tried again has failed all the same
         views.append(
             {
                 "accountid": uuid_of(accounts, r.account_id),

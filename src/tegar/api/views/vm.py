@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from sqlalchemy import select
 
+from tegar.api.views.affinity import GroupOfVm, groups_of_vms
 from tegar.api.views.base import date, load, path_of, uuid_of
 from tegar.kernel.db import live
 from tegar.model.vm import HOLDS_HOST
@@ -92,7 +93,7 @@ class VmView(TypedDict, total=False):
     rootdeviceid: int
     rootdevicetype: str
     securitygroup: list[dict[str, Any]]
-    affinitygroup: list[dict[str, Any]]
+    affinitygroup: list[GroupOfVm]
     nic: list[NicView]
     ipaddress: str | None
     hypervisor: str
@@ -182,6 +183,7 @@ def vms(ctx: Ctx, rows: Sequence[Vm]) -> list[VmView]:
     systems = load(s, OsType, (t.os_type_id for t in templates.values()))
     hosts = load(s, Host, (r.host_id for r in rows)) if ctx.is_admin else {}
     nics, stats = _nics(ctx, rows), _stats(ctx, rows)
+    groups = groups_of_vms(ctx, rows)
     views: list[VmView] = []
     for r in rows:
         domain, template, offering = domains[r.domain_id], templates[r.template_id], offerings[r.offering_id]
@@ -220,7 +222,7 @@ def vms(ctx: Ctx, rows: Sequence[Vm]) -> list[VmView]:
             "rootdeviceid": 0,
             "rootdevicetype": "ROOT",
             "securitygroup": [],
-            "affinitygroup": [],
+            "affinitygroup": groups[r.id],
             "nic": nics[r.id],
             "ipaddress": nics[r.id][0]["ipaddress"] if nics[r.id] else None,
             "hypervisor": r.hypervisor,

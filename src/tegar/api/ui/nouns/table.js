@@ -1,6 +1,7 @@
 // Every noun of the page, grouped as the side shows them.  A noun whose list the user may not ask for is not shown.
 
 import account from "./account.js";
+import affinity from "./affinity.js";
 import cluster from "./cluster.js";
 import disk_offering from "./disk_offering.js";
 import domain from "./domain.js";
@@ -24,7 +25,7 @@ import volume from "./volume.js";
 import zone from "./zone.js";
 
 export const GROUPS = [
-  ["Compute", [vm, template, service_offering, ssh_key]],
+  ["Compute", [vm, template, service_offering, ssh_key, affinity]],
   ["Storage", [volume, disk_offering, pool, image_store]],
   ["Network", [network, network_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
