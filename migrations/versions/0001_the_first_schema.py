@@ -26,6 +26,9 @@ def upgrade() -> None:
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'
     )
+    with op.batch_alter_table('alert', schema=None) as batch_op:
+        batch_op.create_index('ix_alert_type', ['type', 'removed_s'], unique=False)
+
     op.create_table('authority',
     sa.Column('name', sa.String(length=20), nullable=False),
     sa.Column('certificate_pem', sa.Text(), nullable=False),
@@ -442,6 +445,29 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('pod', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_pod_zone_id'), ['zone_id'], unique=False)
+
+    op.create_table('affinity_group',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('uuid', sa.String(length=36), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('created_s', sa.Double(), nullable=False),
+    sa.Column('removed_s', sa.Double(), nullable=True),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=True),
+    sa.Column('kind', sa.Enum('host anti-affinity', 'host affinity', 'non-strict host anti-affinity', 'non-strict host affinity', name='kind', native_enum=False, length=32), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('domain_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], ),
+    sa.ForeignKeyConstraint(['domain_id'], ['domain.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('uuid'),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('affinity_group', schema=None) as batch_op:
+        batch_op.create_index('ix_affinity_group_name', ['account_id', 'name'], unique=False)
+        batch_op.create_index('ix_affinity_group_removed', ['removed_s', 'id'], unique=False)
 
     op.create_table('cluster',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -869,6 +895,21 @@ def upgrade() -> None:
         batch_op.create_index('ix_vm_name', ['name'], unique=False)
         batch_op.create_index('ix_vm_removed', ['removed_s', 'id'], unique=False)
         batch_op.create_index('ix_vm_state', ['state', 'destroyed_s'], unique=False)
+
+    op.create_table('affinity_member',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('vm_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('group_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['group_id'], ['affinity_group.id'], ),
+    sa.ForeignKeyConstraint(['vm_id'], ['vm.id'], ),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('vm_id', 'group_id'),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    with op.batch_alter_table('affinity_member', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_affinity_member_group_id'), ['group_id'], unique=False)
 
     op.create_table('nic',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
