@@ -1,0 +1,170 @@
+"""A cloud with one of everything, owned by somebody whom strangers must not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from support.cloud import Caller, Cloud
+from tegar.kernel.db import Row
+from tegar.kernel.saga import SagaRow
+from tegar.store.accounts import Account, Domain, User
+from tegar.store.events import Alert, Event
+from tegar.store.hosts import Host
+from tegar.store.images import ImageStore, OsType, Template
+from tegar.store.keys import SshKey
+from tegar.store.networks import Network, Nic, Router, VlanRange
+from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
+from tegar.store.pools import Pool
+from tegar.store.vms import Vm
+from tegar.store.volumes import Volume
+from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterElement, TrafficType, Zone
+
+Rows = dict[type[Row], list[str]]
+
+
+@dataclass
+class Furnished:
+    """The cloud, and who is in it.
+
+    ``hidden`` are the uuids of rows that a stranger must not see, by kind; ``own`` are rows that
+    each stranger may use; ``root`` are ROOT and its first account, who own what all may use.
+    """
+
+    cloud: Cloud
+    victim: Caller
+    user: Caller
+    boss: Caller
+    hidden: Rows = field(default_factory=dict)
+    own: dict[str, Rows] = field(default_factory=dict)
+    root: set[str] = field(default_factory=set)
+
+
+def furnish(cloud: Cloud) -> Furnished:
+    """Make one of everything: through the API, and as rows where that needs real things."""
+    built = cloud.ready_zone()
+    theirs = cloud.api("createDomain", name="theirs")["domain"]["id"]
+    below = cloud.api("createDomain", name="below", parentdomainid=theirs)["domain"]["id"]
+    ours = cloud.api("createDomain", name="ours")["domain"]["id"]
+    victim = cloud.as_user("victim", domain=theirs)
+    found = Furnished(
+        cloud,
+        victim,
+        cloud.as_user("stranger", domain=ours),
+        cloud.as_user("boss", role="domain-admin", domain=ours),
+    )
+    _wires(cloud, built.zone)
+    things = {name: _things(cloud, who, name) for name, who in
+              (("victim", victim), ("user", found.user), ("boss", found.boss))}  # fmt: skip
+    cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
+              domainid=theirs)  # fmt: skip
+    cloud.api("createZone", name="closed", networktype="Advanced", dns1="9.9.9.9", internaldns1="9.9.9.9")
+    _networks(cloud, theirs)
+    cloud.db.tx(lambda s: s.add(Alert(type="ALERT.HOST", subject="x", text="x")))
+    everybodys = {
+        Zone: [built.zone], ServiceOffering: [built.offering], Template: [built.template], Network: [built.network],
+        DiskOffering: [cloud.api("listDiskOfferings", name="Small")["diskoffering"][0]["id"]],
+        NetworkOffering: [cloud.api("listNetworkOfferings")["networkoffering"][0]["id"]],
+        OsType: [cloud.api("listOsTypes")["ostype"][0]["id"]],
+    }  # fmt: skip
+    found.own = {
+        name: {**everybodys, **things[name], Domain: [ours], Account: [_uuid(cloud, Account, name=who)],
+               User: [_uuid(cloud, User, username=who)]}
+        for name, who in (("user", "stranger"), ("boss", "boss"))
+    }  # fmt: skip
+    operators = (Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement,
+                 VlanRange, Router, Alert)  # fmt: skip
+    found.hidden = {kind: _all(cloud, kind) for kind in operators}
+    found.hidden |= things["victim"]
+    root = _uuid(cloud, Domain, path="/")
+    found.hidden |= {
+        Domain: [theirs, below, root],
+        Account: [_uuid(cloud, Account, name="victim"), _uuid(cloud, Account, name="admin")],
+        User: [_uuid(cloud, User, username="victim"), _uuid(cloud, User, username="admin")],
+        Zone: [_uuid(cloud, Zone, name="closed")],
+        ServiceOffering: [_uuid(cloud, ServiceOffering, name="theirs only")],
+        Network: [_uuid(cloud, Network, name="theirs"), _uuid(cloud, Network, name="victim's")],
+    }
+    found.root = {root, _uuid(cloud, Account, name="admin")}
+    return found
+
+
+def _things(cloud: Cloud, who: Caller, name: str) -> Rows:
+    """Let somebody own a VM with volumes, a key pair, a template, jobs and events."""
+    assert cloud.zone
+    disk = cloud.api("listDiskOfferings", name="Small")["diskoffering"][0]["id"]
+    key = who.api("createSSHKeyPair", name=f"{name}-key")["keypair"]
+    wish = cloud.zone.vm(name=f"{name}-vm", diskofferingid=disk, keypair=f"{name}-key", group=f"{name}s")
+    vm = who.do("deployVirtualMachine", **wish)["virtualmachine"]
+    volume = who.do("createVolume", name=f"{name}-disk", zoneid=cloud.zone.zone, diskofferingid=disk)[
+        "volume"
+    ]
+
+    def rows(s: Any) -> Rows:
+        account = s.scalars(select(Account).where(Account.id == who.account_id)).one()
+        template = Template(
+            name=f"{name}-template", display_text=f"{name}'s", account_id=account.id, domain_id=account.domain_id,
+            url="http://sim/x.qcow2", format="QCOW2", hypervisor="Simulator", size_bytes=1 << 30,
+        )  # fmt: skip
+        s.add(template)
+        s.flush()
+
+        def mine(kind: Any) -> list[str]:
+            return list(s.scalars(select(kind.uuid).where(kind.account_id == account.id).order_by(kind.id)))
+
+        key_uuid = s.scalars(select(SshKey.uuid).where(SshKey.account_id == account.id)).one()
+        nics = list(s.scalars(select(Nic.uuid).join(Vm, Vm.id == Nic.vm_id).where(Vm.uuid == vm["id"])))
+        return {
+            Vm: [vm["id"]], Volume: [volume["id"], *mine(Volume)], SshKey: [key_uuid], Template: [template.uuid],
+            SagaRow: mine(SagaRow), Event: mine(Event), Nic: nics,
+        }  # fmt: skip
+
+    assert key["name"] == f"{name}-key"
+    return cloud.db.tx(rows)
+
+
+def _wires(cloud: Cloud, zone: str) -> None:
+    """Lay wires with a provider, as operators do."""
+    physical = cloud.do(
+        "createPhysicalNetwork", name="more wires", zoneid=zone, isolationmethods="VLAN", vlan="200-299"
+    )
+    uuid = physical["physicalnetwork"]["id"]
+    cloud.do("addTrafficType", physicalnetworkid=uuid, traffictype="Guest", kvmnetworklabel="cloudbr1")
+    provider = cloud.api("listNetworkServiceProviders", physicalnetworkid=uuid)["networkserviceprovider"][0]
+    element = cloud.api("listVirtualRouterElements", nspid=provider["id"])["virtualrouterelement"][0]
+    cloud.do("configureVirtualRouterElement", id=element["id"], enabled=True)
+    cloud.do("updateNetworkServiceProvider", id=provider["id"], state="Enabled")
+    cloud.do("updatePhysicalNetwork", id=uuid, state="Enabled")
+
+
+def _networks(cloud: Cloud, theirs: str) -> None:
+    """Make a network of the victim's domain, and one of the victim's account."""
+
+    def lay(s: Any) -> None:
+        like = s.scalars(select(Network).where(Network.name == "net")).one()
+        victim = s.scalars(select(Account).where(Account.name == "victim")).one()
+        domain = s.scalars(select(Domain).where(Domain.uuid == theirs)).one()
+        admin = s.scalars(select(Account).where(Account.name == "admin")).one()
+        same = {
+            name: getattr(like, name)
+            for name in ("zone_id", "offering_id", "physical_network_id", "guest_type", "bridge", "netmask",
+                         "network_domain")
+        }  # fmt: skip
+        for n, (name, acl, account, domain_id) in enumerate(
+            (("theirs", "Domain", admin, domain.id), ("victim's", "Account", victim, victim.domain_id)), 101
+        ):
+            s.add(Network(name=name, display_text=name, account_id=account.id, domain_id=domain_id, acl_type=acl,
+                          vlan=str(n), gateway=f"10.{n}.0.1", cidr=f"10.{n}.0.0/16", **same))  # fmt: skip
+
+    cloud.db.tx(lay)
+
+
+def _uuid(cloud: Cloud, kind: Any, **where: str) -> str:
+    found: str = cloud.db.read(lambda s: s.query(kind).filter_by(**where).one().uuid)
+    return found
+
+
+def _all(cloud: Cloud, kind: Any) -> list[str]:
+    return list(cloud.db.read(lambda s: s.scalars(select(kind.uuid).order_by(kind.id)).all()))
