@@ -14,9 +14,10 @@ from starlette.routing import BaseRoute, Route
 
 from tegar.api import render
 from tegar.api.serve import Answer, Api, Request
-from tegar.kernel.errors import Malformed
+from tegar.kernel.errors import Refused
 
 MAX_BODY_BYTES = 1024 * 1024 + 64 * 1024  # user data may be 1 MiB of base64
+MAX_PARAMETERS = 2000
 WORKERS = 32
 
 
@@ -24,7 +25,7 @@ def params_of(query: str, body: str) -> dict[str, str]:
     """Return the parameters of a request; the query string wins over the body (as CloudStack does)."""
     merged: dict[str, str] = {}
     for text in (body, query):
-        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=2000):
+        for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS):
             merged[name] = value
     return merged
 
@@ -60,34 +61,18 @@ def app(
         ready: facts for ``/readyz``; raises when this server should get no requests.
         extra: routes beside the API (pages, agents).
     """
-    workers = CapacityLimiter(WORKERS)
+    workers, checkers = CapacityLimiter(WORKERS), CapacityLimiter(2)  # readiness never waits for commands
 
     async def client_api(http: HttpRequest) -> Response:
         body = await _body(http)
         if body is None:
-            return respond(
-                Answer(
-                    431,
-                    "errorresponse",
-                    {
-                        "errorcode": 431,
-                        "cserrorcode": 4350,
-                        "errortext": f"The request is larger than {MAX_BODY_BYTES} bytes",
-                    },
-                ),
-                "json",
-                False,
-            )
+            return _refuse(f"The request is larger than {MAX_BODY_BYTES} bytes")
         try:
             params = params_of(http.url.query, body)
         except ValueError:
-            too_many = render.failure(Malformed("list"), is_admin=False)
-            return respond(Answer(430, "errorresponse", too_many), "json", False)
-        form = (
-            "json"
-            if any(k.lower() == "response" and v.lower() == "json" for k, v in params.items())
-            else "xml"
-        )
+            return _refuse(f"The request has more than {MAX_PARAMETERS} parameters")
+        asked = {name.lower(): value.lower() for name, value in params.items()}
+        form = "json" if asked.get("response") == "json" else "xml"
         request = Request(params, http.cookies, http.method)
         answer = await anyio.to_thread.run_sync(api.answer, request, limiter=workers)
         return respond(answer, form, http.url.scheme == "https")
@@ -97,7 +82,7 @@ def app(
 
     async def readyz(_: HttpRequest) -> Response:
         try:
-            facts = await anyio.to_thread.run_sync(ready, limiter=workers)
+            facts = await anyio.to_thread.run_sync(ready, limiter=checkers)
         except Exception as e:
             return JSONResponse({"status": "not ready", "why": type(e).__name__}, 503)
         return JSONResponse({"status": "ready", **facts})
@@ -110,6 +95,11 @@ def app(
         *(extra or []),
     ]
     return Starlette(routes=routes)
+
+
+def _refuse(why: str) -> Response:
+    """Return the answer to a request that is too much to be read."""
+    return respond(Answer(431, "errorresponse", render.failure(Refused(why), is_admin=False)), "json", False)
 
 
 async def _body(http: HttpRequest) -> str | None:
