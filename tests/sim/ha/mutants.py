@@ -1,0 +1,142 @@
+"""Known mistakes, put back in.  None of this is in the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tegar.guard.timing import Timing
+from tegar.guard.warden import Effect, Order, Report, Verb, Warden
+from tegar.guard.witness import Witness
+from tegar.sim.ha.chaos import TIMINGS
+from tegar.sim.ha.host import Hands, Start
+from tegar.sim.ha.world import Parts
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Parts and timers with one mistake."""
+
+    parts: Parts = field(default_factory=Parts)
+    timings: tuple[Timing, ...] = TIMINGS
+
+
+class Unchecked(Timing):
+    def check(self) -> Timing:
+        return self
+
+
+class OneWatchdog(Unchecked):
+    @property
+    def dead_s(self) -> float:
+        return self.reset_s * (1 + 4 * self.rho) + self.pad_s
+
+
+class LeasePlusWatchdog(Unchecked):
+    @property
+    def dead_s(self) -> float:
+        return self.soft_s + self.reset_s * (1 + 4 * self.rho) + self.pad_s
+
+
+class NoLatency(Unchecked):
+    @property
+    def dead_s(self) -> float:
+        return 2 * self.reset_s * (1 + 4 * self.rho)
+
+
+def timers(kind: Callable[..., Timing]) -> tuple[Timing, ...]:
+    names = ("watchdog_s", "stages", "soft_s", "drain_s")
+    return tuple(kind(**{name: getattr(t, name) for name in names}) for t in TIMINGS)
+
+
+class ChecksThenPets(Warden):
+    """Pets each round while the lease looks young, however many pets the last acks had."""
+
+    def _rule_open(self, now_s: float, acked_s: float | None, effects: list[Effect]) -> None:
+        super()._rule_open(now_s, acked_s, effects)
+        if self.order.verb is Verb.OPEN and self.done and acked_s is None and now_s >= self._round_s:
+            self._pet(effects)
+
+
+class NeverFences(Warden):
+    """Pets whatever happens, and pauses nobody."""
+
+    def _rule_open(self, now_s: float, acked_s: float | None, effects: list[Effect]) -> None:
+        self.leased_s = now_s
+        self._pet(effects)
+
+
+class PetsThenResumes(Warden):
+    """Takes the round's pet before guests resumed; what has not reported to run still counts as quiet."""
+
+    def _rule_open(self, now_s: float, acked_s: float | None, effects: list[Effect]) -> None:
+        resumed, self.done = self.done, True
+        super()._rule_open(now_s, acked_s, effects)
+        self.done = not resumed if self.order.verb is Verb.CLOSE else resumed
+
+
+class AutoStarts(Hands):
+    """What libvirt's autostart does: guests that were here run as soon as the host does."""
+
+    def take(self, it: Order | Start) -> None:
+        if self.order is None and isinstance(it, Order):
+            for vm, places in self.host.world.sql.places.items():
+                if places and places[-1].lease[0] == self.host.name and vm not in self.copies:
+                    self._start(Start(vm, places[-1].vm_epoch, self.boot, 0, lambda: None))
+        super().take(it)
+
+
+MUTANTS = {
+    "declare after one W": Mutant(timings=timers(OneWatchdog)),
+    "check-then-pet with D = lease + W": Mutant(Parts(warden=ChecksThenPets), timers(LeasePlusWatchdog)),
+    "no self-fence": Mutant(Parts(warden=NeverFences)),
+    "ignore reset latency": Mutant(timings=timers(NoLatency)),
+    "VM before the first lease": Mutant(Parts(hands=AutoStarts)),
+    "resume after the pet": Mutant(Parts(warden=PetsThenResumes)),
+}
+
+
+# ── mistakes the page itself leaves room for; see docs/ha.md ──────────────────────────────────────
+
+
+class ForgetsPromises(Witness):
+    """Waits for D after a restart, as the page says, and no more."""
+
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        for host in self._hosts.values():
+            host.taught = True
+
+
+class ArmsAtOnce(Warden):
+    """A restarted warden opens the device, which pets it, whatever runs on the host."""
+
+    def _take_report(self, report: Report) -> None:
+        super()._take_report(report)
+        self.done = self.done or not self.armed
+
+
+class AnyBoot(Hands):
+    """Looks at the epoch of the order and not at the boot."""
+
+    def gate_is_open(self, it: Start) -> bool:
+        return self.order is not None and self.order.verb is Verb.OPEN and it.epoch == self.open_epoch
+
+
+class StartsDoNotCount(Hands):
+    """A start that was let through and not yet made does not make the host less quiet."""
+
+    def work(self) -> None:
+        if self._todo and isinstance(self._todo[0], Order):
+            act, self._act = self._act, None
+            super().work()
+            self._act = act
+            self.soon(0.0005)
+        else:
+            super().work()
+
+    def is_done(self) -> bool:
+        act, self._act = self._act, None
+        done = super().is_done()
+        self._act = act
+        return done
