@@ -18,9 +18,9 @@ export default {
     { title: "Id", of: (row) => row.id, kind: "mono" },
   ],
   creates: [
-    { command: "createAffinityGroup", title: "Add affinity group", asks: ["name", "type", "description"] },
+    { command: "createAffinityGroup", title: "Add affinity group", asks: ["name", "type", "description"], options: { type: ["host anti-affinity", "host affinity", "non-strict host anti-affinity", "non-strict host affinity"] } },
   ],
   actions: [
-    { command: "deleteAffinityGroup", title: "Delete", danger: true, note: "Its instances stay where they are." },
+    { command: "deleteAffinityGroup", title: "Delete", sends: { id: "id" }, danger: true, note: "Its instances stay where they are." },
   ],
 };
