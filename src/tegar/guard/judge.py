@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from tegar.guard.datagram import Answer
 
+FRESH_S = 1.0  # an answer older than this says nothing about now
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -22,7 +24,7 @@ class Seen:
     at_s: float
 
     def silent_s(self, now_s: float) -> float:
-        """Return how long the witness has surely not accepted the lease, if it promised or is silent."""
+        """Return how long the witness has surely not accepted the lease, if it promised."""
         return self.answer.age_s + now_s - self.at_s
 
 
@@ -51,22 +53,26 @@ def majority(witnesses: int) -> int:
 
 
 def silent(seen: Collection[Seen], witnesses: int, now_s: float, for_s: float) -> bool:
-    """Return whether a majority answered that it has not accepted the lease for so long.
+    """Return whether a majority says, now, that it has not accepted the lease for so long.
 
-    One witness that hears nothing says more about its own cable than about the host.
+    One witness that hears nothing says more about its own cable than about the host.  And only what a
+    witness *said* counts, not what passed since: a manager that hears no witness knows nothing of hosts.
     """
-    ready = [it for it in seen if it.answer.ready]
-    return sum(it.silent_s(now_s) >= for_s for it in ready) >= majority(witnesses)
+    return sum(it.answer.age_s >= for_s for it in _fresh(seen, now_s)) >= majority(witnesses)
 
 
 def ripe(seen: Collection[Seen], witnesses: int, now_s: float) -> bool:
-    """Return whether to ask for promises: a majority has been silent for D.
+    """Return whether to ask for promises: a majority says it has been silent for D.
 
     A promise cannot be taken back: asked for at suspicion it would destroy guests that a host, back
     after a moment, could have gone on running.  Asked for at D it costs one round trip.
     """
-    old = [it for it in seen if it.answer.ready and it.silent_s(now_s) >= it.answer.dead_s]
+    old = [it for it in _fresh(seen, now_s) if it.answer.age_s >= it.answer.dead_s]
     return len(old) >= majority(witnesses)
+
+
+def _fresh(seen: Collection[Seen], now_s: float) -> list[Seen]:
+    return [it for it in seen if it.answer.ready and now_s - it.at_s <= FRESH_S]
 
 
 def lease_proof(

@@ -40,6 +40,7 @@ class _Floor:
 @dataclass(slots=True)
 class _Host:
     taught: bool
+    deaf_until_s: float  # it accepted nobody before; silence before then says nothing about the host
     heard_s: float
     boot: str = ""
     epoch: int = 0
@@ -79,7 +80,7 @@ class Witness:
         self.longest_dead_s = longest_dead_s
         self._secret = secret
         self._ready_s = now_s if first else now_s + longest_dead_s
-        self._hosts = {host: _Host(taught=first, heard_s=now_s) for host in hosts}
+        self._hosts = {host: _Host(first, self._ready_s, self._ready_s) for host in hosts}
         self._vms: dict[str, int] = {}
 
     def take(self, now_s: float, message: AnyMessage) -> AnyMessage | None:
@@ -91,7 +92,7 @@ class Witness:
         if isinstance(message, Record):
             return self._record(now_s, message)
         if isinstance(message, Teach):
-            self._learn(message)
+            self._learn(now_s, message)
         return None
 
     # ── wardens ───────────────────────────────────────────────────────────────────────────────────
@@ -143,11 +144,11 @@ class Witness:
         dead_s = host.dead_s if current and host.dead_s else self.longest_dead_s
         floor = host.floors.get(it.boot)
         promised = floor is not None and it.epoch < floor.epoch
-        heard_s = self.started_s
+        heard_s = host.heard_s
         if floor is not None and promised:
             heard_s = floor.heard_s
-        elif current:
-            heard_s = host.heard_s
+        elif not current:
+            heard_s = host.deaf_until_s
         if it.promise and ready and not promised and now_s - heard_s >= dead_s:
             self._raise(host, it.boot, it.epoch + 1, heard_s)
             promised = True
@@ -166,13 +167,15 @@ class Witness:
             max(0.0, now_s - host.heard_s),
         )
 
-    def _learn(self, it: Teach) -> None:
+    def _learn(self, now_s: float, it: Teach) -> None:
         host = self._hosts.get(it.host)
         if host is None or it.incarnation != self.incarnation:
             return
         for boot, epoch in it.floors:
             self._raise(host, boot, epoch, self.started_s)
-        host.taught = True
+        if not host.taught:
+            host.taught, host.deaf_until_s = True, max(now_s, self._ready_s)
+            host.heard_s = host.deaf_until_s
 
     def _record(self, now_s: float, it: Record) -> Recorded | None:
         """Raise a VM's epoch; a witness that may have forgotten a higher one says nothing."""

@@ -55,6 +55,7 @@ class Manager:
         self.seen: dict[Lease, dict[str, judge.Seen]] = {}
         self.incarnations: dict[str, int] = {}
         self.current: dict[str, Lease] = {}
+        self.alive_s: dict[str, float] = {}
         self.confirmed: set[tuple[str, int]] = set()
         self.suspects: dict[str, float] = {}
         self.stormed: set[str] = set()
@@ -121,7 +122,7 @@ class Manager:
                 votes[host, answer.now_boot, answer.now_epoch] += 1
         for lease, count in votes.items():
             if count >= judge.majority(len(self.world.witnesses)):
-                self.current[host] = lease
+                self.current[host], self.alive_s[host] = lease, now_s
 
     def _silent(self, lease: Lease, now_s: float, for_s: float) -> bool:
         return judge.silent(self._seen(lease), len(self.world.witnesses), now_s, for_s)
@@ -129,11 +130,13 @@ class Manager:
     def _suspect(self, now_s: float) -> None:
         for host in self.world.hosts:
             lease = self.current.get(host)
-            if lease is None or not self._silent(lease, now_s, self.suspect_s):
-                if lease is not None and self.suspects.pop(host, None) is not None:
+            if lease is None:
+                continue
+            if now_s - self.alive_s[host] < 0.5:
+                if self.suspects.pop(host, None) is not None:
                     self.world.engine.say(f"manager: {host} is heard again")
                 self.stormed.discard(host)
-            elif host not in self.suspects:
+            elif host not in self.suspects and self._silent(lease, now_s, self.suspect_s):
                 self.world.engine.say(f"manager: {host} suspect")
                 self.suspects[host] = now_s
         recent = [host for host, since_s in self.suspects.items() if now_s - since_s < STORM_S]
@@ -171,6 +174,7 @@ class Manager:
         if not self._silent(lease, now_s, host.timing.force_off_s):
             return
         self.forcing.add(lease[:2])
+        self.world.power_asked(host)
         self.world.engine.say(f"manager: {host.name}: power off asked for")
         engine = self.world.engine
         if host.bmc == "works":

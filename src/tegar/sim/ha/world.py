@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tegar.guard.datagram import AnyMessage
+from tegar.guard.datagram import Ack, AnyMessage
+from tegar.guard.judge import FRESH_S
 from tegar.guard.timing import Timing
 from tegar.guard.warden import Warden
 from tegar.guard.witness import Witness
@@ -92,6 +94,7 @@ class World:
         self.longest_dead_s = max(timing.dead_s for timing in plan.hosts)
         self.writers: dict[str, Copy] = {}
         self.leased_boots: dict[str, set[str]] = {}
+        self.accepted_s: dict[tuple[str, str], deque[float]] = {}
         self.witnesses: dict[str, WitnessNode] = {}
         rho = max(timing.rho for timing in plan.hosts)
         rng = self.engine.rng
@@ -115,8 +118,20 @@ class World:
 
     def accepted(self, witness: str, answer: AnyMessage) -> None:
         """Note which boots a majority accepted, for the invariant on first leases."""
-        if type(answer).__name__ == "Ack":
-            self.leased_boots.setdefault(getattr(answer, "boot", ""), set()).add(witness)
+        if isinstance(answer, Ack):
+            self.leased_boots.setdefault(answer.boot, set()).add(witness)
+            self.accepted_s.setdefault((answer.host, witness), deque(maxlen=16)).append(self.engine.now_s)
+
+    def power_asked(self, host: Host) -> None:
+        """Power may be cut only if, when the witnesses spoke, no majority had accepted the lease for W."""
+        spoke_s = self.engine.now_s - FRESH_S - 2 * self.net.delay_s
+        heard = sorted(
+            (max((at_s for at_s in self.accepted_s.get((host.name, w), ()) if at_s <= spoke_s), default=0.0))
+            for w in self.witnesses
+        )
+        silent_s = self.engine.now_s - heard[-1 - self.plan.witnesses // 2]
+        if silent_s * (1 + host.timing.rho) < host.timing.force_off_s:
+            self.engine.violate(f"{host.name}: power is to be cut though its lease was {silent_s:.1f} s old")
 
     def writes(self, copy: Copy) -> None:
         """A copy can write from this instant on."""
