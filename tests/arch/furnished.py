@@ -11,6 +11,7 @@ from support.cloud import Caller, Cloud
 from tegar.kernel.db import Row
 from tegar.kernel.saga import SagaRow
 from tegar.store.accounts import Account, Domain, User
+from tegar.store.affinity import AffinityGroup
 from tegar.store.events import Alert, Event
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
@@ -96,7 +97,16 @@ def _things(cloud: Cloud, who: Caller, name: str) -> Rows:
     assert cloud.zone
     disk = cloud.api("listDiskOfferings", name="Small")["diskoffering"][0]["id"]
     key = who.api("createSSHKeyPair", name=f"{name}-key")["keypair"]
-    wish = cloud.zone.vm(name=f"{name}-vm", diskofferingid=disk, keypair=f"{name}-key", group=f"{name}s")
+    apart = who.do("createAffinityGroup", name=f"{name}-group", type="non-strict host anti-affinity")[
+        "affinitygroup"
+    ]
+    wish = cloud.zone.vm(
+        name=f"{name}-vm",
+        diskofferingid=disk,
+        keypair=f"{name}-key",
+        group=f"{name}s",
+        affinitygroupids=apart["id"],
+    )
     vm = who.do("deployVirtualMachine", **wish)["virtualmachine"]
     volume = who.do("createVolume", name=f"{name}-disk", zoneid=cloud.zone.zone, diskofferingid=disk)[
         "volume"
@@ -118,7 +128,7 @@ def _things(cloud: Cloud, who: Caller, name: str) -> Rows:
         nics = list(s.scalars(select(Nic.uuid).join(Vm, Vm.id == Nic.vm_id).where(Vm.uuid == vm["id"])))
         return {
             Vm: [vm["id"]], Volume: [volume["id"], *mine(Volume)], SshKey: [key_uuid], Template: [template.uuid],
-            SagaRow: mine(SagaRow), Event: mine(Event), Nic: nics,
+            AffinityGroup: [apart["id"]], SagaRow: mine(SagaRow), Event: mine(Event), Nic: nics,
         }  # fmt: skip
 
     assert key["name"] == f"{name}-key"
