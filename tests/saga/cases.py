@@ -44,6 +44,15 @@ def stopped(cloud: Cloud) -> str:
     return uuid
 
 
+def grouped(cloud: Cloud) -> None:
+    """Build a zone with two VMs of a strict affinity group: the first is stopped, the other runs."""
+    built = cloud.ready_zone()
+    group = cloud.do("createAffinityGroup", name="apart", type="host anti-affinity")["affinitygroup"]["id"]
+    for name in ("web", "other"):
+        cloud.do("deployVirtualMachine", **built.vm(name=name, affinitygroupids=group))
+    cloud.do("stopVirtualMachine", id=_vm(cloud))
+
+
 def _disk_offering(cloud: Cloud) -> str:
     uuid: str = next(o for o in cloud.api("listDiskOfferings")["diskoffering"] if o["name"] == "Small")["id"]
     return uuid
@@ -139,6 +148,7 @@ case(Case("vm.deploy", running, deploy, "second", (ERROR_VM, ROUTER)))
 # ── the life of a VM ──
 
 case(Case("vm.start", stopped, of_vm("startVirtualMachine")))
+case(Case("vm.start", grouped, of_vm("startVirtualMachine"), "grouped"))
 case(Case("vm.stop", running, of_vm("stopVirtualMachine")))
 case(Case("vm.stop", running, of_vm("stopVirtualMachine", forced=True), "forced"))
 case(Case("vm.reboot", running, of_vm("rebootVirtualMachine")))
@@ -153,6 +163,7 @@ case(Case("vm.migrate", running, migrate))
 case(Case("vm.destroy", running, of_vm("destroyVirtualMachine"), "recoverable"))
 case(Case("vm.destroy", running, of_vm("destroyVirtualMachine", expunge=True), "expunged"))
 case(Case("vm.destroy", stopped, of_vm("destroyVirtualMachine", expunge=True), "stopped"))
+case(Case("vm.destroy", grouped, of_vm("destroyVirtualMachine", expunge=True), "grouped"))
 
 
 # ── volumes ──

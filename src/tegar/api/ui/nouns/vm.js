@@ -42,6 +42,7 @@ export default {
     { title: "Restarted when its host dies", of: (row) => yes(row.haenable) },
     { title: "Protected from deletion", of: (row) => yes(row.deleteprotection) },
     { title: "Group", of: (row) => row.group },
+    { title: "Affinity groups", of: (row) => (row.affinitygroup ?? []).map((group) => group.name).join(", ") },
     { title: "Id", of: (row) => row.id, kind: "mono" },
   ],
   parts: [
@@ -71,6 +72,7 @@ export default {
     { command: "migrateVirtualMachine", title: "Migrate", sends: { virtualmachineid: "id" }, asks: ["hostid"], bulk: true, when: is("Running"), note: "It moves live. Without a host the scheduler chooses one.", picks: (row) => ({ hostid: { noun: host, params: { virtualmachineid: row.id } } }) },
     { command: "attachVolume", title: "Attach volume", sends: { virtualmachineid: "id" }, asks: ["id"], when: is("Running", "Stopped"), picks: () => ({ id: { noun: volume, params: { type: "DATADISK" } } }) },
     { command: "updateVirtualMachine", title: "Change", sends: { id: "id" }, asks: ["displayname", "haenable"] },
+    { command: "updateVMAffinityGroup", title: "Affinity groups", sends: { id: "id" }, asks: ["affinitygroupids"], when: is("Stopped"), note: "It is in those that are chosen and in no others." },
     { command: "recoverVirtualMachine", title: "Recover", sends: { id: "id" }, instant: true, bulk: true, when: is("Destroyed") },
     { command: "destroyVirtualMachine", title: "Destroy", sends: { id: "id" }, asks: ["expunge"], danger: true, bulk: true, when: is("Running", "Stopped", "Error"), note: "A destroyed instance can be recovered until it is expunged. With expunge nothing is left of it." },
     { command: "expungeVirtualMachine", title: "Expunge", sends: { id: "id" }, danger: true, bulk: true, when: is("Destroyed", "Error"), note: "It is removed with its disks, for good." },
