@@ -11,13 +11,15 @@ import itertools
 import json
 import os
 import random
+import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import select
@@ -54,6 +56,17 @@ which = st.integers(0, 7)
 a_host = st.sampled_from(HOSTS)
 any_host = st.sampled_from(["", "", *HOSTS])
 steps = st.sampled_from([0, 1, 3, 30])
+
+
+@cache
+def blank(home: str) -> Path:
+    """Return a database with all tables and an administrator, made once."""
+    file = Path(home) / "blank.db"
+    db = Db(f"sqlite:///{file}", ManualClock())
+    METADATA.create_all(db.engine)
+    db.tx(lambda s: bootstrap(s, Vault(KEY), db.clock.now_s(), admin_password=""))
+    db.close()
+    return file
 
 
 class Stumbles:
@@ -163,9 +176,8 @@ class CloudMachine(RuleBasedStateMachine):
         super().__init__()
         clock = ManualClock()
         self.file = Path(self.home.name) / f"{next(self.numbers)}.db"
+        shutil.copy(blank(self.home.name), self.file)
         self.db = Db(f"sqlite:///{self.file}", clock)
-        METADATA.create_all(self.db.engine)
-        self.db.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password=""))
         shape = Shape(memory_bytes=3 * GIB // 2, pool_bytes=8 * GIB)
         self.cloud = Cloud(self.db, World(clock=clock, shape=shape), clock)
         self.cloud.hold = True
@@ -173,7 +185,7 @@ class CloudMachine(RuleBasedStateMachine):
         self.disk = self.cloud.api("listDiskOfferings", name="Custom")["diskoffering"][0]["id"]
         self.stumbles, self.servers = Stumbles(), 1
         self.cloud.engine = self.cloud.make_engine(self.stumbles, "server-1")
-        self.books = Books(self.cloud)
+        self.books, self.pulses = Books(self.cloud), host_pulse.Pulses(self.cloud.env)
         self.jobs: list[str] = []
         self.states, self.attached = Counter[VmState](), False
 
@@ -385,7 +397,8 @@ class CloudMachine(RuleBasedStateMachine):
     def _loops(self, seconds: float) -> None:
         """Let time pass and every loop go round."""
         self.cloud.clock.sleep(seconds)
-        for go in (host_pulse.round, vm_power.round, router_repair.round, expunge.round):
+        self.pulses.round()
+        for go in (vm_power.round, router_repair.round, expunge.round):
             go(self.cloud.env)
         stuck_jobs.round(self.cloud.env, self._again)
 
@@ -423,11 +436,12 @@ EXAMPLES = int(os.environ.get("TEGAR_FUZZ_EXAMPLES", "0"))
 
 TestCloud = CloudMachine.TestCase
 TestCloud.settings = settings(
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 20,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     deadline=None,
     database=None,
     print_blob=False,
+    phases=[Phase.generate] if EXAMPLES else list(Phase),
     suppress_health_check=list(HealthCheck),
 )
