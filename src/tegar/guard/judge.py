@@ -7,21 +7,23 @@ D has room for both clocks (see timing.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from tegar.guard.datagram import Answer
 
-FRESH_S = 1.0  # an answer older than this says nothing about now
+FRESH_S = 1.0  # an answer to an older question says nothing about now
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The latest answer of one witness about one lease, and when it arrived on the manager's clock."""
+    """The latest answer of one witness about one lease; times are of the manager's clock."""
 
     witness: str
     answer: Answer
-    at_s: float
+    asked_s: float  # it was written after this
+    at_s: float  # and before this
 
     def silent_s(self, now_s: float) -> float:
         """Return how long the witness has surely not accepted the lease, if it promised."""
@@ -53,26 +55,29 @@ def majority(witnesses: int) -> int:
 
 
 def silent(seen: Collection[Seen], witnesses: int, now_s: float, for_s: float) -> bool:
-    """Return whether a majority says, now, that it has not accepted the lease for so long.
+    """Return whether a majority says, now, that it has heard nothing of the host for so long: of no boot.
 
     One witness that hears nothing says more about its own cable than about the host.  And only what a
     witness *said* counts, not what passed since: a manager that hears no witness knows nothing of hosts.
     """
-    return sum(it.answer.age_s >= for_s for it in _fresh(seen, now_s)) >= majority(witnesses)
+    silences = [min(it.answer.age_s, it.answer.now_age_s) for it in _fresh(seen, now_s)]
+    return sum(silence_s >= for_s for silence_s in silences) >= majority(witnesses)
 
 
-def ripe(seen: Collection[Seen], witnesses: int, now_s: float) -> bool:
-    """Return whether to ask for promises: a majority says it has been silent for D.
+def ripe_in_s(seen: Collection[Seen], witnesses: int, now_s: float) -> float:
+    """Return in how many seconds to ask for promises: when a majority will have been silent for D.
 
     A promise cannot be taken back: asked for at suspicion it would destroy guests that a host, back
-    after a moment, could have gone on running.  Asked for at D it costs one round trip.
+    after a moment, could have gone on running.  Asked for at D it costs one round trip.  Infinite when
+    no majority spoke lately.
     """
-    old = [it for it in _fresh(seen, now_s) if it.answer.age_s >= it.answer.dead_s]
-    return len(old) >= majority(witnesses)
+    left = sorted(it.answer.dead_s - it.silent_s(now_s) for it in _fresh(seen, now_s))
+    need = majority(witnesses)
+    return max(0.0, left[need - 1]) if len(left) >= need else math.inf
 
 
 def _fresh(seen: Collection[Seen], now_s: float) -> list[Seen]:
-    return [it for it in seen if it.answer.ready and now_s - it.at_s <= FRESH_S]
+    return [it for it in seen if it.answer.ready and now_s - it.asked_s <= FRESH_S]
 
 
 def lease_proof(

@@ -60,7 +60,7 @@ class Manager:
         self.suspects: dict[str, float] = {}
         self.stormed: set[str] = set()
         self.forcing: set[tuple[str, str]] = set()
-        self._nonce = 0
+        self._nonce = int(self.now_s() * 1e6)
         self._heard_nonce: dict[tuple[Lease, str], int] = {}
         world.net.listen("m", self._hear)
         world.engine.after(0.01, self._tick)
@@ -81,12 +81,22 @@ class Manager:
         if message.incarnation < self.incarnations.get(sender, 0):
             return
         self.incarnations[sender] = message.incarnation
-        self.seen.setdefault(lease, {})[sender] = judge.Seen(sender, message, self.now_s())
+        self.seen.setdefault(lease, {})[sender] = judge.Seen(
+            sender, message, self._asked_s(message.nonce), self.now_s()
+        )
+        if message.promised and lease in self._unproven():
+            self._prove(lease, self.now_s())
+            for vm in self.sql.vms:
+                self._place(vm, self.now_s())
         if not message.ready:
             floors = tuple(
                 (boot, min(epoch + 1, NEVER)) for host, boot, epoch in self.sql.proofs if host == message.host
             )
             self.world.net.send("m", sender, Teach(message.incarnation, message.host, floors))
+
+    def _asked_s(self, nonce: int) -> float:
+        """Nonces are times: so they grow over managers, and say when the question was put."""
+        return nonce / 1e6
 
     def _seen(self, lease: Lease) -> list[judge.Seen]:
         return list(self.seen.get(lease, {}).values())
@@ -118,7 +128,7 @@ class Manager:
                         newest[witness] = it
         for it in newest.values():
             answer = it.answer
-            if answer.ready and answer.now_boot and answer.now_age_s + now_s - it.at_s < 1.2:
+            if answer.ready and answer.now_boot and answer.now_age_s + now_s - it.asked_s < 1.2:
                 votes[host, answer.now_boot, answer.now_epoch] += 1
         for lease, count in votes.items():
             if count >= judge.majority(len(self.world.witnesses)):
@@ -150,8 +160,7 @@ class Manager:
         return sorted(lease for lease in leases if lease not in self.sql.proofs)
 
     def _prove(self, lease: Lease, now_s: float) -> None:
-        host = lease[0]
-        if host in self.stormed and self.current.get(host, lease) == lease:
+        if self._braked(lease):
             self._power(lease, now_s)
             return
         found = judge.lease_proof(self._seen(lease), self.incarnations, len(self.world.witnesses), now_s)
@@ -245,14 +254,26 @@ class Manager:
         unproven = set(self._unproven())
         known = {host: self.current.get(host, (host, "unknown", 0)) for host in self.world.hosts}
         for lease in sorted(unproven | set(known.values())):
-            braked = lease[0] in self.stormed and self.current.get(lease[0], lease) == lease
-            ripe = judge.ripe(self._seen(lease), len(self.world.witnesses), now_s)
-            for witness in self.world.witnesses:
-                self._nonce += 1
-                promise = lease in unproven and ripe and not braked
-                self.world.net.send("m", witness, Ask(self._nonce, *lease, promise))
+            self._ask_all(lease, promise=False)
+        for lease in sorted(unproven):
+            left_s = judge.ripe_in_s(self._seen(lease), len(self.world.witnesses), now_s)
+            if left_s < TICK_S:
+                self.world.engine.after(left_s + 1e-4, lambda lease=lease: self._ask_promise(lease))  # type: ignore[misc]
         for lease in [lease for lease in self.seen if lease not in unproven and lease not in known.values()]:
             del self.seen[lease]
+
+    def _ask_promise(self, lease: Lease) -> None:
+        if not self.dead and not self._braked(lease):
+            self._ask_all(lease, promise=True)
+
+    def _ask_all(self, lease: Lease, *, promise: bool) -> None:
+        for witness in self.world.witnesses:
+            self._nonce = max(self._nonce + 1, int(self.now_s() * 1e6))
+            self.world.net.send("m", witness, Ask(self._nonce, *lease, promise))
+
+    def _braked(self, lease: Lease) -> bool:
+        """Whether the lease is the current one of a host that fell silent with too many others."""
+        return lease[0] in self.stormed and self.current.get(lease[0], lease) == lease
 
     def why(self, vm: str) -> str:
         """Return why a VM does not run, empty when nobody knows."""
