@@ -177,3 +177,54 @@ def that_network(cloud: Cloud) -> dict[str, Any]:
 
 case(Case("network.delete", zone, asks("deleteNetwork", that_network), "unused"))
 case(Case("network.delete", pool_with_cache, asks("deleteNetwork", that_network), "used"))
+
+
+# ── maintenance ──
+
+
+def occupied(cloud: Cloud) -> None:
+    """Build a zone of three hosts where one runs the router and two VMs."""
+    built = cloud.ready_zone(hosts=3)
+    for n in range(2):
+        cloud.do("deployVirtualMachine", **built.vm(name=f"web{n}", hostid=built.hosts["h1"]))
+
+
+def unused_host(cloud: Cloud) -> None:
+    """Build a zone whose last host runs nothing and is disabled."""
+    built = cloud.ready_zone()
+    cloud.api("updateHost", id=built.hosts["h2"], allocationstate="Disable")
+
+
+def first_host(cloud: Cloud) -> dict[str, Any]:
+    """Name the first host."""
+    assert cloud.zone
+    return {"id": cloud.zone.hosts["h1"]}
+
+
+def _moved(before: Picture, after: Picture) -> None:
+    """Each VM and router is on one host, and holds there what it held: only where is forgiven."""
+    for picture in (before, after):
+        hosts = picture["world"]["hosts"].values()
+        places = list(picture["db"]["hold"].values())
+        assert len(places) == len(picture["db"]["vm"]) == sum(len(host["domains"]) for host in hosts)
+        assert {(str(p["vm_id"]), p["host_id"]) for p in places} == {
+            (key, vm["host_id"]) for key, vm in picture["db"]["vm"].items()
+        }
+        assert sum(use["memory_bytes"] for use in picture["db"]["host_use"].values()) == sum(
+            place["memory_bytes"] for place in places
+        )
+        assert sum(len(host["routers"]) for host in hosts) == len(picture["db"]["router"])
+    for key, vm in after["db"]["vm"].items():
+        vm["host_id"] = before["db"]["vm"][key]["host_id"]
+        vm["last_host_id"] = before["db"]["vm"][key]["last_host_id"]
+    for key, router in after["db"]["router"].items():
+        router["host_id"] = before["db"]["router"][key]["host_id"]
+    for table in ("hold", "host_use"):
+        after["db"][table] = before["db"][table]
+    after["world"] = before["world"]
+
+
+MOVED = Allowed("what an evacuation moved stays moved: moving it back would only be more risk", _moved)
+
+case(Case("host.maintain", occupied, asks("prepareHostForMaintenance", first_host), "", (MOVED,)))
+case(Case("host.maintain", unused_host, asks("prepareHostForMaintenance", that_host), "unused"))

@@ -14,11 +14,13 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import Job, SagaRow
 from tegar.model.errors import InUse
-from tegar.model.host import Resource, State
+from tegar.model.host import RESOURCE, Resource, State, Wish
 from tegar.ops import cluster as clusters
+from tegar.ops import job
 from tegar.ops.ctx import Ctx
 from tegar.saga.host_add import ADD_HOST, AddHost
 from tegar.saga.host_delete import DELETE_HOST, DeleteHost
+from tegar.saga.host_maintain import MAINTAIN_HOST, MaintainHost, prepares
 from tegar.store import vms
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
@@ -108,12 +110,14 @@ def change(ctx: Ctx, host: Host, *, enabled: bool | None, name: str | None, host
     """Change what an operator says of a host.
 
     Raises:
-        Refused: it is in maintenance.
+        Refused: it is in maintenance or degraded.
     """
-    if enabled is not None:
-        if host.resource_state == Resource.MAINTENANCE:
-            raise Refused(f"Host {host.name} is in maintenance; cancel that first")
-        host.resource_state = Resource.ENABLED if enabled else Resource.DISABLED
+    wanted = {None: host.resource_state, True: Resource.ENABLED, False: Resource.DISABLED}[enabled]
+    if host.resource_state != wanted:
+        wish = Wish.ENABLE if enabled else Wish.DISABLE
+        if not RESOURCE.can(host.resource_state, wish):
+            raise Refused(f"Host {host.name} is {host.resource_state.value}; cancel that first")
+        host.resource_state = RESOURCE.after(host.resource_state, wish)
     host.name = name or host.name
     host.tags = host.tags if host_tags is None else host_tags
     ctx.note("HOST.EDIT", f"Host {host.name} changed", host)
@@ -133,16 +137,81 @@ def can_take(ctx: Ctx, statement: Select[Any], vm: Vm) -> Select[Any]:
     )
 
 
+def prepare(ctx: Ctx, host: Host) -> SagaRow:
+    """Ask for a host to be emptied: its routers and VMs move elsewhere, and no new ones come.
+
+    Raises:
+        BadTransition: it is in maintenance, on its way there, or degraded.
+        Refused: it does not answer, and what runs on it cannot be moved live.
+        InUse: the last preparation, which was cancelled, has not ended yet.
+    """
+    was = host.resource_state
+    RESOURCE.after(was, Wish.PREPARE)
+    if host.state != State.UP:
+        raise Refused(
+            f"Host {host.name} is {host.state.value}: nothing can be moved live from a host that does not answer; "
+            "declareHostAsDegraded keeps new VMs away from it"
+        )
+    if prepares(ctx.s, host):
+        raise InUse(f"Host {host.name}", "its last preparation is about to end; try again in a moment")
+    host.resource_state = RESOURCE.after(was, Wish.PREPARE)
+    ctx.note("MAINT.PREPARE", f"Preparing host {host.name} for maintenance", host, state="Started")
+    return MAINTAIN_HOST.submit(ctx.s, MaintainHost(host.id, was == Resource.DISABLED), ctx.job(host))
+
+
+def cancel_maintenance(ctx: Ctx, host: Host) -> SagaRow:
+    """Use a host again; VMs that left it stay where they are.  A preparation under way sees it and ends.
+
+    Raises:
+        BadTransition: it is not in maintenance, nor on its way there.
+    """
+    return _declare(ctx, host, Wish.CANCEL_MAINTENANCE, "MAINT.CANCEL", f"Host {host.name} is enabled again")
+
+
+def declare_degraded(ctx: Ctx, host: Host) -> SagaRow:
+    """Give a silent host no work any more, even when it answers again; its VMs are left alone.
+
+    Raises:
+        Refused: it is up.
+        BadTransition: it is in maintenance, or degraded already.
+    """
+    if host.state == State.UP:
+        raise Refused(
+            f"Host {host.name} is Up; only one that is Disconnected or in Alert is declared degraded"
+        )
+    there = len(vms.on_host(ctx.s, host.id))
+    text = f"Host {host.name} is degraded; its VMs ({there}) are left where they are until it is proven dead"
+    return _declare(ctx, host, Wish.DEGRADE, "HOST.DECLARE.DEGRADED", text)
+
+
+def cancel_degraded(ctx: Ctx, host: Host) -> SagaRow:
+    """Enable a degraded host again.
+
+    Raises:
+        BadTransition: it is not degraded.
+    """
+    text = f"Host {host.name} is no longer degraded"
+    return _declare(ctx, host, Wish.CANCEL_DEGRADED, "HOST.CANCEL.DEGRADED", text)
+
+
+def _declare(ctx: Ctx, host: Host, wish: Wish, type: str, text: str) -> SagaRow:
+    host.resource_state = RESOURCE.after(host.resource_state, wish)
+    ctx.note(type, text, host)
+    return job.done(ctx, host)
+
+
 def delete(ctx: Ctx, host: Host, *, forced: bool) -> SagaRow:
     """Ask for a host to be forgotten.
 
     Raises:
-        InUse: it is enabled, or VMs are on it and it is up, or nobody said that it is dead.
+        InUse: it is enabled, or being emptied, or VMs are on it and it is up, or nobody said that it is dead.
     """
     if host.resource_state == Resource.ENABLED:
         raise InUse(
             f"Host {host.name}", "it is enabled; disable it first: updateHost allocationstate=Disable"
         )
+    if host.resource_state == Resource.PREPARE_FOR_MAINTENANCE:
+        raise InUse(f"Host {host.name}", "it is being prepared for maintenance; wait for that, or cancel it")
     found = vms.on_host(ctx.s, host.id)
     if found and host.state == State.UP:
         raise InUse(f"Host {host.name}", f"{len(found)} VMs run on it; migrate or stop them first")

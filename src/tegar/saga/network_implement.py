@@ -24,7 +24,7 @@ from tegar.kernel.lease import changed
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
 from tegar.model.errors import NoCapacity, OutOfAddresses
-from tegar.model.host import Resource
+from tegar.model.host import LEAVING, Resource
 from tegar.model.host import State as HostState
 from tegar.model.network import Event, State
 from tegar.model.spec import RouterSpec
@@ -102,25 +102,40 @@ def _desired(s: Session, network_id: int) -> int | None:
 
 
 def _runs(s: Session, network_id: int) -> int | None:
-    """Return the version that the router runs, None when it has no place on a host that is up."""
+    """Return the version that the router runs, None when it has no place on a host that is up, or should leave it."""
     stmt = (
-        select(Router.applied)
+        select(Router.applied, Host)
         .join(Host, Host.id == Router.host_id)
         .join(Network, Network.id == Router.network_id)
         .where(Router.network_id == network_id, live(Host), Host.state == HostState.UP)
         .where(Network.state == State.IMPLEMENTED)
     )
-    return s.scalar(stmt)
+    found = s.execute(stmt).one_or_none()
+    return None if found is None or _leaves(s, found[1]) else found[0]
+
+
+def others(s: Session, host: Host) -> list[Host]:
+    """Return the other hosts of its zone that may carry routers."""
+    return [
+        h
+        for h in hosts.in_zone(s, host.zone_id)
+        if h.id != host.id and h.state == HostState.UP and h.resource_state == Resource.ENABLED
+    ]
+
+
+def _leaves(s: Session, host: Host) -> bool:
+    """Return whether routers leave a host: it is in maintenance, and there is another."""
+    return host.resource_state in LEAVING and bool(others(s, host))
 
 
 def _place(s: Session, network_id: int) -> None:
-    """Make the router's row, and give it a host that is up; a router moves when its host is not."""
+    """Make the router's row, and give it a host that is up; a router moves when its host is not, or is in maintenance."""
     network = s.get_one(Network, network_id)
     router = s.scalars(select(Router).where(Router.network_id == network_id)).one_or_none()
     if router is None:
         router = _make(s, network)
     host = s.get(Host, router.host_id) if router.host_id else None
-    if host is None or host.removed_s or host.state != HostState.UP:
+    if host is None or host.removed_s or host.state != HostState.UP or _leaves(s, host):
         router.host_id, router.applied = _choose(s, network), 0
         s.flush()
     if network.state == State.SETUP:

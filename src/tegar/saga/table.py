@@ -8,6 +8,7 @@ from tegar.kernel.saga import Saga
 from tegar.saga.env import Env
 from tegar.saga.host_add import ADD_HOST
 from tegar.saga.host_delete import DELETE_HOST
+from tegar.saga.host_maintain import MAINTAIN_HOST
 from tegar.saga.image_store_add import ADD_STORE
 from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.pool_add import ADD_POOL
@@ -33,6 +34,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_POOL,
     DELETE_HOST,
     ADD_HOST,
+    MAINTAIN_HOST,
     DEPLOY_VM,
     START_VM,
     STOP_VM,

@@ -97,11 +97,17 @@ def hold(
     cpu_limit_mhz: int,
     memory_limit_bytes: int,
 ) -> bool:
-    """Take room on a host for a VM; False when it has no room any more.  Holding twice is holding once."""
+    """Take room on a host for a VM; False when it has no room any more.  Holding twice is holding once.
+
+    Whether the host is enabled is asked again with the update: a placement that began before its
+    maintenance must not end there.
+    """
     if s.scalar(select(Hold.id).where(Hold.vm_id == vm_id, Hold.host_id == host.id)) is not None:
         return True
+    enabled = select(Host.id).where(Host.id == host.id, Host.resource_state == Resource.ENABLED)
     room = update(HostUse).where(
         HostUse.host_id == host.id,
+        enabled.exists(),
         HostUse.memory_bytes + memory_bytes <= memory_limit_bytes,
         HostUse.cpu_mhz + cpu_mhz <= cpu_limit_mhz,
     )
@@ -147,6 +153,11 @@ def pulses(s: Session, host_ids: Sequence[int]) -> dict[int, Pulse]:
 def in_zone(s: Session, zone_id: int) -> Sequence[Host]:
     """Return the hosts of a zone."""
     return s.scalars(select(Host).where(Host.zone_id == zone_id, live(Host)).order_by(Host.id)).all()
+
+
+def settle_use(s: Session, host_id: int) -> None:
+    """Wait for those who take room on a host at this moment, and keep others out until this transaction ends."""
+    s.execute(select(HostUse.host_id).where(HostUse.host_id == host_id).with_for_update())
 
 
 def held_by(s: Session, vm_id: int) -> set[int]:

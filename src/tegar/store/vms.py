@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, select
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, and_, or_, select
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import Base, Row
 from tegar.model.vm import HOLDS_HOST, VM, State
+from tegar.store.hosts import Hold
 
 
 class Vm(Row):
@@ -71,6 +72,13 @@ class VmStat(Base):
     disk_write_ops: Mapped[int] = mapped_column(BigInteger)
     net_read_bytes: Mapped[int] = mapped_column(BigInteger)
     net_write_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+def at_host(s: Session, host_id: int) -> Sequence[Vm]:
+    """Return the VMs that are on a host or hold room there to come, HA ones first, then oldest first."""
+    holds = select(Hold.vm_id).where(Hold.host_id == host_id)
+    here = and_(Vm.host_id == host_id, Vm.state.in_(HOLDS_HOST))
+    return s.scalars(select(Vm).where(or_(here, Vm.id.in_(holds))).order_by(Vm.ha.desc(), Vm.id)).all()
 
 
 def on_host(s: Session, host_id: int) -> Sequence[Vm]:

@@ -73,7 +73,7 @@ class ListHosts(List):
     cluster_id: Cluster | None = param("in this cluster", default=None)
     type: str | None = param("Routing; hosts of other types there are none", default=None)
     state: str | None = param("Up, Alert or Disconnected", default=None)
-    resource_state: str | None = param("Enabled, Disabled or Maintenance", default=None)
+    resource_state: str | None = param(f"{', '.join(Resource)}", default=None)
     hypervisor: str | None = param("KVM or Simulator", default=None)
     virtual_machine_id: Vm | None = param("that this VM can migrate to", default=None)
     ha_host: bool | None = param("true: hosts kept for HA; there are none", default=None, wire="hahost")
@@ -156,4 +156,67 @@ class DeleteHost(Command):
         return ops.delete(ctx, self.id, forced=self.forced)
 
 
-COMMANDS = (AddHost, ListHosts, UpdateHost, DeleteHost)
+class _Declaration(Command):
+    """Change what a host is for, as a job that shows the host."""
+
+    roles = ADMIN
+    is_async = True
+    response = HostView
+    entity = Host
+    view = staticmethod(hosts)
+
+
+class PrepareHostForMaintenance(_Declaration):
+    """Empty a host for maintenance: routers leave, VMs migrate live, none come; VMs that cannot are named."""
+
+    name = "prepareHostForMaintenance"
+
+    id: Host = param("the host; it must be up")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.prepare(ctx, self.id)
+
+
+class CancelHostMaintenance(_Declaration):
+    """Enable a host that is in maintenance, or on its way there; VMs that left stay where they are."""
+
+    name = "cancelHostMaintenance"
+
+    id: Host = param("the host")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.cancel_maintenance(ctx, self.id)
+
+
+class DeclareHostAsDegraded(_Declaration):
+    """Keep work away from a host that does not answer; its VMs are left alone until it is proven dead."""
+
+    name = "declareHostAsDegraded"
+
+    id: Host = param("the host; it must be Disconnected or in Alert. No VM of it is restarted elsewhere")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.declare_degraded(ctx, self.id)
+
+
+class CancelHostAsDegraded(_Declaration):
+    """Enable a degraded host again."""
+
+    name = "cancelHostAsDegraded"
+
+    id: Host = param("the host")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.cancel_degraded(ctx, self.id)
+
+
+COMMANDS = (
+    AddHost,
+    ListHosts,
+    UpdateHost,
+    DeleteHost,
+    PrepareHostForMaintenance,
+    CancelHostMaintenance,
+    DeclareHostAsDegraded,
+    CancelHostAsDegraded,
+)

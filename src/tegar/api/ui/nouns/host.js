@@ -46,6 +46,10 @@ export default {
     { command: "updateHost", title: "Disable", sends: { id: "id" }, fixed: { allocationstate: "Disable" }, bulk: true, instant: true, when: (row) => row.resourcestate === "Enabled" },
     { command: "updateHost", title: "Enable", sends: { id: "id" }, fixed: { allocationstate: "Enable" }, bulk: true, instant: true, when: (row) => row.resourcestate === "Disabled" },
     { command: "updateHost", title: "Change", sends: { id: "id" }, asks: ["name", "hosttags"] },
+    { command: "prepareHostForMaintenance", title: "Prepare for maintenance", sends: { id: "id" }, danger: true, when: (row) => row.state === "Up" && ["Enabled", "Disabled", "ErrorInMaintenance"].includes(row.resourcestate), note: "Its routers and VMs move to other hosts, live." },
+    { command: "cancelHostMaintenance", title: "Cancel maintenance", sends: { id: "id" }, when: (row) => ["PrepareForMaintenance", "Maintenance", "ErrorInMaintenance"].includes(row.resourcestate) },
+    { command: "declareHostAsDegraded", title: "Declare degraded", sends: { id: "id" }, danger: true, when: (row) => row.state !== "Up" && ["Enabled", "Disabled", "ErrorInMaintenance"].includes(row.resourcestate), note: "It gets no new VMs. Those on it are left where they are until it is proven dead." },
+    { command: "cancelHostAsDegraded", title: "Cancel degraded", sends: { id: "id" }, when: (row) => row.resourcestate === "Degraded" },
     { command: "deleteHost", title: "Delete", sends: { id: "id" }, asks: ["forced"], danger: true, when: (row) => row.resourcestate !== "Enabled", note: "Forced is only for a host that is off for certain." },
   ],
 };
