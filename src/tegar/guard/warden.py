@@ -154,7 +154,6 @@ class Warden:
         verb, acked_s = self.order.verb, self._acked_s()
         if not self.armed:
             if self.done:
-                self._pet(effects)
                 self.armed, self._round_s = True, now_s
         elif verb is not Verb.CLEAR and self._moved():
             self._give(Verb.CLEAR, now_s, effects)

@@ -91,6 +91,7 @@ class LabWatchdog:
         with connection.makefile("rb") as lines:
             got = lines.readline(100)
         if got != want:
+            connection.close()
             raise NoWatchdog(f"the supervisor answered {got!r} to {want!r}")
         return connection
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tegar.guard.datagram import Teach
 from tegar.guard.timing import Timing
-from tegar.guard.warden import Effect, Order, Report, Verb, Warden
+from tegar.guard.warden import Effect, Order, Verb, Warden
 from tegar.guard.witness import Witness
 from tegar.sim.ha.chaos import TIMINGS
 from tegar.sim.ha.host import Hands, Start
@@ -100,20 +101,26 @@ MUTANTS = {
 
 
 class ForgetsPromises(Witness):
-    """Waits for D after a restart, as the page says, and no more."""
+    """Waits for D after a restart, as the page says, and learns nothing."""
 
     def __init__(self, *args: object, **more: object) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type]
         for host in self._hosts.values():
             host.taught = True
 
+    def _learn(self, now_s: float, it: Teach) -> None:
+        pass
+
 
 class ArmsAtOnce(Warden):
     """A restarted warden opens the device, which pets it, whatever runs on the host."""
 
-    def _take_report(self, report: Report) -> None:
-        super()._take_report(report)
-        self.done = self.done or not self.armed
+    def _rule(self, now_s: float, effects: list[Effect]) -> None:
+        if self.armed:
+            super()._rule(now_s, effects)
+        else:
+            self.armed, self._round_s = True, now_s
+            self._pet(effects)
 
 
 class AnyBoot(Hands):

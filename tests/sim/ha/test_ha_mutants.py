@@ -52,7 +52,7 @@ def test_a_restarted_warden_that_pets_at_once_outlives_d() -> None:
 
 def test_an_order_that_names_no_boot_starts_a_second_copy() -> None:
     def late_order(parts: Parts) -> None:
-        world = play("at 4.0 power-off h1\nat 8.0 power-on h1\nend 20\n", parts)
+        world = play("at 4.0 power-off h1\nat 13.0 power-on h1\nend 20\n", parts)
         world.hosts["h1"].hands.take(Start("vm1", 1, "h1.1", 0, lambda: None))  # delayed by 19 s
         world.run(1)
 

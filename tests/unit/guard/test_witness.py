@@ -1,0 +1,144 @@
+"""A witness accepts, promises and forgets safely."""
+
+from tegar.guard.datagram import (
+    Ack,
+    Answer,
+    AnyMessage,
+    Ask,
+    Challenge,
+    Moved,
+    Record,
+    Recorded,
+    Renew,
+    Teach,
+)
+from tegar.guard.witness import Witness
+
+D = 6.5
+TICK = 0.001
+
+
+def witness(*, first: bool = True, incarnation: int = 1) -> Witness:
+    return Witness(
+        "w1",
+        ["h1"],
+        now_s=0,
+        incarnation=incarnation,
+        secret=bytes([incarnation]) * 8,
+        longest_dead_s=13,
+        first=first,
+    )
+
+
+def renew(w: Witness, now_s: float, seq: int, boot: str = "b1", epoch: int = 0) -> AnyMessage | None:
+    """Renew, answering a challenge."""
+    said = w.take(now_s, Renew("h1", boot, epoch, seq, D, b""))
+    if isinstance(said, Challenge):
+        said = w.take(now_s, Renew("h1", boot, epoch, seq, D, said.token))
+    return said
+
+
+def ask(w: Witness, now_s: float, boot: str = "b1", epoch: int = 0, *, promise: bool = True) -> Answer:
+    answer = w.take(now_s, Ask(1, "h1", boot, epoch, promise))
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def test_a_renewal_is_acked_once() -> None:
+    w = witness()
+
+    assert renew(w, 1, 5) == Ack("h1", "b1", 0, 5)
+    assert renew(w, 1, 5) is None
+    assert renew(w, 1, 4) is None
+
+
+def test_a_promise_is_given_at_d_and_not_a_tick_before() -> None:
+    w = witness()
+    renew(w, 1, 1)
+
+    assert not ask(w, 1 + D - TICK).promised
+    assert ask(w, 1 + D + TICK).promised
+    assert renew(w, 8, 2) == Moved("h1", "b1", 1)
+    assert renew(w, 8, 3, epoch=1) == Ack("h1", "b1", 1, 3)
+    assert ask(w, 9).promised
+
+
+def test_a_renewal_one_tick_before_the_promise_keeps_the_lease() -> None:
+    w = witness()
+    renew(w, 1, 1)
+    renew(w, 1 + D - TICK, 2)
+
+    assert not ask(w, 1 + D).promised
+
+
+def test_an_old_boot_cannot_be_replayed() -> None:
+    w = witness()
+    old = w.take(1, Renew("h1", "b1", 0, 1, D, b""))
+    assert isinstance(old, Challenge)
+    recorded = [Renew("h1", "b1", 0, seq, D, old.token) for seq in (1, 2, 3)]
+    w.take(1, recorded[0])
+    renew(w, 2, 1, boot="b2")
+
+    assert all(not isinstance(w.take(3, it), Ack) for it in recorded)
+    assert ask(w, 3, promise=False).now_boot == "b2"
+
+
+def test_a_recording_is_worth_nothing_to_a_restarted_witness() -> None:
+    token = witness().take(1, Renew("h1", "b1", 0, 1, D, b""))
+    assert isinstance(token, Challenge)
+    again = witness(incarnation=2)
+
+    assert isinstance(again.take(1, Renew("h1", "b1", 0, 1, D, token.token)), Challenge)
+
+
+def test_a_restarted_witness_says_nothing_for_d_and_until_it_is_taught() -> None:
+    w = witness(first=False)
+
+    assert renew(w, 14, 1) is None  # D is over; what it promised before it does not know
+    assert not ask(w, 40).ready
+    w.take(41, Teach(7, "h1", ()))  # meant for another incarnation
+    assert renew(w, 41, 2) is None
+    w.take(41, Teach(1, "h1", (("b1", 1),)))
+    assert renew(w, 41, 3) == Moved("h1", "b1", 1)
+    assert renew(w, 41, 4, epoch=1) == Ack("h1", "b1", 1, 4)
+
+
+def test_taught_early_it_still_waits_for_d() -> None:
+    w = witness(first=False)
+    w.take(1, Teach(1, "h1", ()))
+
+    assert renew(w, 13 - TICK, 1) is None
+    assert isinstance(renew(w, 13, 1), Ack)
+
+
+def test_silence_counts_from_when_it_could_hear() -> None:
+    w = witness(first=False)
+    w.take(1, Teach(1, "h1", ()))
+
+    assert not ask(w, 13 + TICK).promised
+    assert not ask(w, 26 - TICK).promised  # it knows no D of this lease, so the longest
+    assert ask(w, 26 + TICK).promised
+
+
+def test_strangers_get_no_memory_and_unsafe_leases_no_ack() -> None:
+    w = witness()
+
+    assert w.take(1, Renew("h9", "b", 0, 1, D, b"")) is None
+    assert w.take(1, Ask(1, "h9", "b", 0, True)) is None
+    assert w.take(1, Renew("h1", "b", 0, 1, 13.1, b"")) is None
+
+
+def test_memory_of_boots_is_bounded() -> None:
+    w = witness()
+    for i in range(100):
+        renew(w, i, 1, boot=f"b{i}")
+
+    assert len(w._hosts["h1"].floors) <= 16
+
+
+def test_the_epoch_of_a_vm_only_grows() -> None:
+    w = witness()
+
+    assert w.take(1, Record(1, "vm", 2)) == Recorded(1, 1, "vm", 2, True)
+    assert w.take(1, Record(2, "vm", 2)) == Recorded(1, 2, "vm", 2, False)
+    assert witness(first=False).take(1, Record(3, "vm", 9)) is None
