@@ -90,6 +90,25 @@ def test_only_so_many_vms_move_at_once(cloud: Cloud, three: Built) -> None:
     assert "h1" not in {on for _, on in where(cloud).values()}
 
 
+def test_another_server_goes_on_where_one_died_and_moves_nothing_twice(cloud: Cloud, three: Built) -> None:
+    for n in range(AT_ONCE + 2):
+        deploy(cloud, f"web{n}", on="h1")
+    cloud.hold = True
+    job = cloud.api("prepareHostForMaintenance", id=three.hosts["h1"])
+    saga_id = cloud.db.read(lambda s: s.query(SagaRow).filter_by(uuid=job["jobid"]).one().id)
+    cloud.step(saga_id)
+    cloud.hold = False
+
+    cloud.engine = cloud.make_engine(owner="another-server")
+    assert cloud.engine.claim(saga_id, dead_owner="test-server")
+    cloud.step(saga_id)
+
+    assert cloud.job(job)["host"]["resourcestate"] == "Maintenance"
+    assert "h1" not in {on for _, on in where(cloud).values()}
+    moves = cloud.db.read(lambda s: s.query(SagaRow).filter_by(name="vm.migrate").all())
+    assert len({m.instance_uuid for m in moves}) == len(moves) == AT_ONCE + 2
+
+
 def test_each_move_is_a_job_and_an_event_of_its_owner(cloud: Cloud, three: Built) -> None:
     web = deploy(cloud, "web", on="h1")
 
