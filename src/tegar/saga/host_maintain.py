@@ -150,10 +150,13 @@ def _move_uuid(run: Maintain, vm_uuid: str, number: int) -> str:
     return str(uuid5(UUID(run.fence.saga), f"{vm_uuid}/{number}"))
 
 
-def _moves(s: Session, run: Maintain, vm: Vm) -> list[SagaRow]:
-    """Return the moves of a VM that this preparation submitted, in their order."""
-    uuids = [_move_uuid(run, vm.uuid, number) for number in range(TRIES)]
-    return list(s.scalars(select(SagaRow).where(SagaRow.uuid.in_(uuids)).order_by(SagaRow.id)))
+def _moves(s: Session, run: Maintain, found: Sequence[Vm]) -> dict[str | None, list[SagaRow]]:
+    """Return the moves of VMs that this preparation submitted, in their order, by the VM's uuid."""
+    uuids = [_move_uuid(run, vm.uuid, number) for vm in found for number in range(TRIES)]
+    moves: dict[str | None, list[SagaRow]] = defaultdict(list)
+    for row in s.scalars(select(SagaRow).where(SagaRow.uuid.in_(uuids)).order_by(SagaRow.id)):
+        moves[row.instance_uuid].append(row)
+    return moves
 
 
 def _open_moves(s: Session, run: Maintain) -> list[int]:
@@ -167,9 +170,10 @@ def _open_moves(s: Session, run: Maintain) -> list[int]:
 
 def _look(s: Session, run: Maintain) -> Left:
     """Sort what is on the host, or on its way to it."""
-    left = Left()
-    for vm in vms.at_host(s, run.params.host_id):
-        moves = _moves(s, run, vm)
+    left, found = Left(), vms.at_host(s, run.params.host_id)
+    all_moves = _moves(s, run, found)
+    for vm in found:
+        moves = all_moves[vm.uuid]
         if vm.state == State.RUNNING and vm.host_id == run.params.host_id:
             if moves and moves[-1].state in OPEN:
                 left.busy[vm.name] = "its migration is being undone"
@@ -193,7 +197,7 @@ def _stuck(s: Session, vm: Vm) -> SagaRow | None:
 def _move(s: Session, run: Maintain, host: Host, vm: Vm) -> None:
     """Submit a VM's next move, as the operator's job."""
     mine = s.get_one(SagaRow, run.saga_id)
-    number = len(_moves(s, run, vm))
+    number = len(_moves(s, run, [vm])[vm.uuid])
     fire(s, vm, Event.MIGRATE)
     job = Job("migrateVirtualMachine", mine.user_id or 0, mine.account_id or 0, "Vm", vm.uuid)
     MIGRATE_VM.submit(s, MigrateVm(vm.id, host.id), job).uuid = _move_uuid(run, vm.uuid, number)
