@@ -20,7 +20,7 @@ from tegar.sim.world import World
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--clouds",
-        default="sqlite",
+        default="sqlite,mariadb",
         help="databases that whole clouds run on: sqlite, mariadb or sqlite,mariadb",
     )
 

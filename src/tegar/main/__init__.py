@@ -15,6 +15,8 @@ USAGE = """usage: tegar COMMAND [options]
   host token    print a token with which one host can join
   host join     make this machine a host of the cloud (run on the host)
   agent         answer the cloud's servers (run on a host that joined)
+  warden        keep this host's lease and its watchdog (not used by the cloud yet: docs/ha.md)
+  witness       keep the leases of hosts (the same)
   sim           simulated hosts
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
@@ -41,6 +43,8 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
         "host token": _token,
         "host join": _join,
         "agent": _agent,
+        "warden": _warden,
+        "witness": _witness,
         "sim": _sim,
         "up": _up,
         "down": _down,
@@ -79,6 +83,18 @@ def _agent(argv: Sequence[str]) -> int:
     from tegar.agent.join import main_agent
 
     return main_agent(argv)
+
+
+def _warden(argv: Sequence[str]) -> int:
+    from tegar.guard.shell import main_warden
+
+    return main_warden(argv)
+
+
+def _witness(argv: Sequence[str]) -> int:
+    from tegar.guard.shell import main_witness
+
+    return main_witness(argv)
 
 
 def _sim(argv: Sequence[str]) -> int:

@@ -61,14 +61,23 @@ def tegar(*words: str) -> list[str]:
     return [sys.executable, "-m", "tegar.main", *words]
 
 
+def marked(place: Place, name: str) -> dict[str, str]:
+    """Return the environment of a process of the cloud: ``down`` finds it, and all it started, by the mark."""
+    return {**os.environ, MARK: f"{place.root.absolute()}:{name}"}
+
+
 def spawn(place: Place, name: str, argv: Sequence[str]) -> int:
     """Start a process of the cloud that outlives this one; return its pid."""
     log = place.log(name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, MARK: f"{place.root.absolute()}:{name}"}
     with log.open("ab") as out:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env=marked(place, name),
         )
     return process.pid
 

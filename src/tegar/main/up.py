@@ -32,7 +32,7 @@ from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
 from tegar.main.down import take_down
 from tegar.main.furnish import Ground
-from tegar.main.local import LocalError, Place, free_port, processes, spawn, tegar, until, write_facts
+from tegar.main.local import LocalError, Place, free_port, marked, processes, spawn, tegar, until, write_facts
 from tegar.model.units import GIB
 from tegar.ops.bootstrap import admin_keys
 
@@ -137,9 +137,8 @@ def build_guest(place: Place, say: Say) -> None:
     say("building the guest image")
     place.cache.mkdir(parents=True, exist_ok=True)
     spare = place.guest.with_suffix(".new")
-    done = subprocess.run(
-        [str(script), str(spare), str(place.cache / "guest")], capture_output=True, text=True
-    )
+    words = [str(script), str(spare), str(place.cache / "guest")]
+    done = subprocess.run(words, capture_output=True, text=True, env=marked(place, "guest"))
     if done.returncode != 0:
         raise LocalError(f"the guest image could not be built: {done.stderr[-2000:]}")
     spare.replace(place.guest)
