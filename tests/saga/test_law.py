@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 import saga.cases
 import saga.cases_infra  # noqa: F401 - registers them
@@ -14,6 +16,10 @@ from support.cloud import Cloud
 from support.picture import differences, nameless, take
 from tegar.kernel.saga import State
 from tegar.saga.table import SAGAS
+from tegar.store.hosts import Host
+from tegar.store.networks import Network, Nic
+from tegar.store.vms import Vm
+from tegar.store.zones import Zone
 
 
 @pytest.mark.parametrize("name", sorted(SAGAS))
@@ -46,10 +52,10 @@ def test_a_saga_that_fails_leaves_the_world_as_it_was(
     ("chosen", "step", "point"), points(forward_only=True), ids=lambda value: str(value) if value else ""
 )
 def test_a_saga_that_only_goes_forward_gets_there_after_failing(
-    cloud: Cloud, new_cloud: Callable[[], Cloud], chosen: Case, step: str, point: str
+    new_cloud: Callable[[], Cloud], chosen: Case, step: str, point: str
 ) -> None:
+    cloud = _prepared(new_cloud, chosen)
     watcher = Watcher(cloud, chosen.saga, times=2, point=point, step=step)
-    chosen.prepare(cloud)
 
     saga_id = submit(cloud, chosen, watcher)
     cloud.settle()
@@ -59,21 +65,21 @@ def test_a_saga_that_only_goes_forward_gets_there_after_failing(
     cloud.settle()
 
     assert state_of(cloud, saga_id) == State.DONE
-    assert differences(_plain_end(new_cloud(), chosen), nameless(take(cloud))) == []
+    assert differences(_plain_end(_prepared(new_cloud, chosen), chosen), nameless(take(cloud))) == []
 
 
 @pytest.mark.parametrize("chosen", CASES, ids=str)
 def test_a_saga_whose_steps_run_twice_ends_as_if_they_ran_once(
-    cloud: Cloud, new_cloud: Callable[[], Cloud], chosen: Case
+    new_cloud: Callable[[], Cloud], chosen: Case
 ) -> None:
+    cloud = _prepared(new_cloud, chosen)
     watcher = Watcher(cloud, chosen.saga, times=2)
-    chosen.prepare(cloud)
 
     saga_id = submit(cloud, chosen, watcher)
     cloud.settle()
 
     assert state_of(cloud, saga_id) == State.DONE
-    assert differences(_plain_end(new_cloud(), chosen), nameless(take(cloud))) == []
+    assert differences(_plain_end(_prepared(new_cloud, chosen), chosen), nameless(take(cloud))) == []
 
 
 @pytest.mark.parametrize("chosen", CASES, ids=str)
@@ -90,10 +96,30 @@ def test_a_step_without_undo_is_one_transaction(cloud: Cloud, chosen: Case) -> N
                 assert watcher.wrote[step.name] in ((0, 0), (1, 0)), f"{step.name}: (transactions, questions)"
 
 
+def _prepared(new_cloud: Callable[[], Cloud], chosen: Case) -> Cloud:
+    """Return a cloud where the saga can run, its rows numbered without gaps if that can be had.
+
+    Two worlds are compared by the numbers of their rows, and MariaDB leaves a gap where a
+    transaction was repeated.
+    """
+    for _ in range(3):
+        cloud = new_cloud()
+        chosen.prepare(cloud)
+        if cloud.db.read(_gapless):
+            break
+    return cloud
+
+
+def _gapless(s: Session) -> bool:
+    counted = (
+        s.execute(select(func.count(), func.max(kind.id))).one() for kind in (Zone, Host, Network, Vm, Nic)
+    )
+    return all(count == (highest or 0) for count, highest in counted)
+
+
 def _plain_end(cloud: Cloud, chosen: Case) -> dict[str, Any]:
-    """Return the picture of a cloud of its own after the saga ran once."""
+    """Return the picture of a prepared cloud after the saga ran once."""
     watcher = Watcher(cloud, chosen.saga)
-    chosen.prepare(cloud)
     saga_id = submit(cloud, chosen, watcher)
     cloud.settle()
     assert state_of(cloud, saga_id) == State.DONE
