@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_
 from sqlalchemy.orm import Session
 
 from tegar.kernel.errors import Refused
@@ -70,6 +70,3 @@ def matches(text: str, *columns: Any) -> Any:
     """Return the condition that any column contains the keyword, literally."""
     safe = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return or_(*(column.ilike(f"%{safe}%", escape="\\") for column in columns))
-
-
-__all__ = ["MAX_PAGE", "Page", "Paging", "fetch", "matches", "paging", "select"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, select, update
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Base, Row, live
@@ -158,9 +158,3 @@ def free_address(s: Session, nic_id: int) -> None:
 def nics_of(s: Session, vm_id: int) -> Sequence[Nic]:
     """Return a VM's NICs in their order."""
     return s.scalars(select(Nic).where(Nic.vm_id == vm_id, live(Nic)).order_by(Nic.device_id)).all()
-
-
-def taken(s: Session, network_id: int) -> int:
-    """Return how many addresses of a network are in use."""
-    stmt = select(func.count()).select_from(GuestAddress)
-    return s.scalar(stmt.where(GuestAddress.network_id == network_id, GuestAddress.nic_id.is_not(None))) or 0

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from tegar.api.views.base import date, load
-from tegar.api.views.domain import path_of
+from tegar.api.views.base import date, load, path_of
 from tegar.api.views.limits import Limits, unlimited
 from tegar.api.views.user import ROLE_TYPE, UserView, users
 from tegar.kernel.db import live

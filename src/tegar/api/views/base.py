@@ -35,6 +35,6 @@ def uuid_of(rows: dict[int, R], id: int | None) -> str | None:
     return rows[id].uuid if id is not None and id in rows else None
 
 
-def path_of(domain: Domain | None) -> str | None:
+def path_of(domain: Domain) -> str:
     """Return a domain's path as the protocol shows it: ``ROOT/sales``."""
-    return "ROOT" + domain.path.rstrip("/") if domain else None
+    return "ROOT" + domain.path.rstrip("/")

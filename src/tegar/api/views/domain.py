@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from tegar.api.views.base import date, load
+from tegar.api.views.base import date, load, path_of
 from tegar.api.views.limits import Limits, unlimited
 from tegar.kernel.db import live
 from tegar.ops.ctx import Ctx
@@ -26,11 +26,6 @@ class DomainView(Limits, total=False):
     path: str
     state: str
     created: str | None
-
-
-def path_of(domain: Domain) -> str:
-    """Return a domain's path as the API writes it: ``ROOT/sales/emea``."""
-    return ("ROOT" + domain.path).rstrip("/")
 
 
 def domains(ctx: Ctx, rows: Sequence[Domain]) -> list[DomainView]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from tegar.api.views.base import date, load
-from tegar.api.views.domain import path_of
+from tegar.api.views.base import date, load, path_of
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User
 from tegar.store.events import Event
