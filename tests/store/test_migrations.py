@@ -44,7 +44,7 @@ def picture(db: Db) -> dict[str, Any]:
     look = inspect(db.engine)
     return {
         name: (
-            [(c["name"], str(c["type"]), c["nullable"]) for c in look.get_columns(name)],
+            sorted((c["name"], str(c["type"]), c["nullable"]) for c in look.get_columns(name)),
             sorted(str((i["name"], i["column_names"], i["unique"])) for i in look.get_indexes(name)),
             sorted(str(u["column_names"]) for u in look.get_unique_constraints(name)),
             sorted(str((f["constrained_columns"], f["referred_table"])) for f in look.get_foreign_keys(name)),

@@ -13,6 +13,7 @@ class State(StrEnum):
     UP = "Up"
     ALERT = "Alert"
     DISCONNECTED = "Disconnected"
+    DOWN = "Down"
     REMOVED = "Removed"
 
 
@@ -21,6 +22,7 @@ class Event(StrEnum):
 
     ANSWERED = "answer"
     SILENT = "fall silent"
+    DIED = "be proven dead"
     REMOVE = "be removed"
 
 
@@ -56,6 +58,11 @@ HOST = Machine(
         (_.UP,            Event.SILENT,    _.DISCONNECTED),
         (_.DISCONNECTED,  Event.ANSWERED,  _.UP),
         (_.ALERT,         Event.ANSWERED,  _.UP),
+        (_.UP,            Event.DIED,      _.DOWN),
+        (_.DISCONNECTED,  Event.DIED,      _.DOWN),
+        (_.ALERT,         Event.DIED,      _.DOWN),
+        (_.DOWN,          Event.ANSWERED,  _.UP),
+        (_.DOWN,          Event.REMOVE,    _.REMOVED),
         (_.UP,            Event.REMOVE,    _.REMOVED),
         (_.DISCONNECTED,  Event.REMOVE,    _.REMOVED),
         (_.ALERT,         Event.REMOVE,    _.REMOVED),

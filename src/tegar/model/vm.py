@@ -33,6 +33,7 @@ class Event(StrEnum):
     STOP_FAILED = "fail to stop"
     REBOOTED = "have rebooted"
     DIED = "be found stopped"
+    LOST = "be restarted elsewhere"
     MIGRATE = "be migrated"
     MIGRATED = "have moved"
     DESTROY = "be destroyed"
@@ -56,6 +57,9 @@ VM = Machine(
         (_.STOPPING,      Event.STOP_FAILED,     _.RUNNING),
         (_.STOPPING,      Event.REBOOTED,        _.RUNNING),
         (_.RUNNING,       Event.DIED,            _.STOPPED),
+        (_.RUNNING,       Event.LOST,            _.STARTING),
+        (_.MIGRATING,     Event.LOST,            _.STARTING),
+        (_.MIGRATING,     Event.DIED,            _.STOPPED),
         (_.RUNNING,       Event.MIGRATE,         _.MIGRATING),
         (_.MIGRATING,     Event.MIGRATED,        _.RUNNING),
         (_.STOPPED,       Event.DESTROY,         _.DESTROYED),

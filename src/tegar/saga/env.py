@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from tegar.kernel.clock import Clock
 from tegar.kernel.db import Db
@@ -13,6 +13,35 @@ from tegar.kernel.wire import Link, Links
 from tegar.store.hosts import Host
 
 P = TypeVar("P")
+
+
+class Quorum(Protocol):
+    """The witnesses, as sagas use them."""
+
+    def record(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str) -> bool:
+        """Raise a VM's epoch at a majority of the cluster's witnesses.
+
+        Args:
+            cluster_id: whose witnesses.
+            vm_uuid: the VM.
+            epoch: its new epoch.
+            owner: the uuid of the saga that raises it; the same again is granted again.
+
+        Returns:
+            Whether a majority granted it.  False: somebody has raised it as far before.
+
+        Raises:
+            Unavailable: no majority answered; worth asking again.
+        """
+        ...
+
+
+class NoQuorum:
+    """A cloud without witnesses: hosts have no leases, and nothing needs to be granted."""
+
+    def record(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str) -> bool:
+        """Grant."""
+        return True
 
 
 @dataclass(frozen=True)
@@ -26,6 +55,7 @@ class Env:
     links: Links
     clock: Clock
     report_urls: tuple[str, ...] = ()
+    quorum: Quorum = field(default_factory=NoQuorum)
 
 
 def link(run: Run[Env, P], host_id: int) -> Link:
@@ -40,4 +70,4 @@ def link(run: Run[Env, P], host_id: int) -> Link:
     return run.env.links.to(host.url, run.fence)
 
 
-__all__ = ["Env", "Run", "Saga", "link"]
+__all__ = ["Env", "NoQuorum", "Quorum", "Run", "Saga", "link"]

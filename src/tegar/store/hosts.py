@@ -49,6 +49,7 @@ class Host(Row):
     cpu_mhz: Mapped[int]
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     tags: Mapped[str] = mapped_column(String(255), default="")
+    ha_enabled: Mapped[bool] = mapped_column(default=True)
     report_digest: Mapped[str | None] = mapped_column(String(64))
 
 
@@ -63,7 +64,12 @@ class HostUse(Base):
 
 
 class Hold(Base):
-    """Memory and CPU that a VM holds on a host; during a migration it holds on two."""
+    """Memory and CPU that a VM holds on a host; during a migration it holds on two.
+
+    It is also the VM's *place*: the lease (boot and epoch) under which it may run there.  A VM may be
+    started elsewhere only when a proof is recorded for every place it holds.  ``boot`` is empty on a
+    host without leases.
+    """
 
     __tablename__ = "hold"
     __table_args__ = (UniqueConstraint("vm_id", "host_id"), Base.__table_args__)
@@ -73,6 +79,8 @@ class Hold(Base):
     host_id: Mapped[int] = mapped_column(BIG, index=True)
     cpu_mhz: Mapped[int] = mapped_column(BigInteger)
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    boot: Mapped[str] = mapped_column(String(80), default="")
+    epoch: Mapped[int] = mapped_column(default=0)
 
 
 class Pulse(Base):

@@ -41,6 +41,7 @@ class Vm(Row):
     cpu_mhz: Mapped[int]
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     ha: Mapped[bool] = mapped_column(default=False)
+    epoch: Mapped[int] = mapped_column(default=0)
     hypervisor: Mapped[str] = mapped_column(String(20))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     last_host_id: Mapped[int | None]

@@ -25,6 +25,7 @@ class Zone(Row):
     allocation: Mapped[str] = mapped_column(String(20), default="Disabled")
     local_storage: Mapped[bool] = mapped_column(default=False)
     security_groups: Mapped[bool] = mapped_column(default=False)
+    ha_enabled: Mapped[bool] = mapped_column(default=True)
 
 
 class Pod(Row):
@@ -52,6 +53,7 @@ class Cluster(Row):
     hypervisor: Mapped[str] = mapped_column(String(20))
     cluster_type: Mapped[str] = mapped_column(String(20), default="CloudManaged")
     allocation: Mapped[str] = mapped_column(String(20), default="Enabled")
+    ha_enabled: Mapped[bool] = mapped_column(default=True)
 
 
 class PhysicalNetwork(Row):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tegar.kernel.wire import Ask
+from tegar.model.lease import Permit
 from tegar.model.spec import DiskSpec, DomainSpec
 
 
@@ -45,10 +46,19 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A domain that ended by itself a while ago; ``reason``: ``shutdown``, ``crashed``, ``failed``, ``destroyed``."""
+
+    uuid: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Domains:
-    """All of Tegar's domains on the host."""
+    """All of Tegar's domains on the host, and those that ended by themselves lately."""
 
     domains: tuple[Domain, ...]
+    ended: tuple[Ended, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,23 @@ class Done:
 
 @dataclass(frozen=True)
 class StartDomain(Ask[DomainUp]):
-    """Run the domain, or report the one already running."""
+    """Run the domain, or report the one already running.
+
+    A guarded host wants a permit.  ``unlocked``: a recorded proof says that the old copy cannot write
+    any more, so locks that it still holds on images are not waited for.
+    """
 
     spec: DomainSpec
+    permit: Permit | None = None
+    unlocked: bool = False
+
+
+@dataclass(frozen=True)
+class ResumeDomain(Ask[Done]):
+    """Let a domain that arrived by migration run; one that runs already is success."""
+
+    uuid: str
+    permit: Permit | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +148,7 @@ class MigrateDomain(Ask[Done]):
 
     ``to`` is the destination's migration address (a host name or IP on the management network).
     Repeating: joins a migration under way; a domain that is gone here is answered with
-    Done, for the caller looks at the destination next.
+    Done, for the caller looks at the destination next.  It arrives paused: see ResumeDomain.
     """
 
     uuid: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tegar.kernel.wire import Link
+from tegar.model.lease import Permit
 from tegar.model.spec import DiskSpec, DomainSpec
 from tegar.wire.virt import (
     AttachDisk,
@@ -10,6 +11,7 @@ from tegar.wire.virt import (
     FindDomain,
     MigrateDomain,
     PrepareMigration,
+    ResumeDomain,
     StartDomain,
     StopDomain,
 )
@@ -20,9 +22,15 @@ MOVE_TIMEOUT_S = 3600  # a large busy guest takes its time; the agent bounds it 
 class Kvm:
     """The agent's hypervisor."""
 
-    def start(self, spec: DomainSpec, on: Link) -> int:
+    def start(
+        self, spec: DomainSpec, on: Link, permit: Permit | None = None, *, unlocked: bool = False
+    ) -> int:
         """Run the VM."""
-        return on.ask(StartDomain(spec)).vnc_port
+        return on.ask(StartDomain(spec, permit, unlocked)).vnc_port
+
+    def resume(self, uuid: str, on: Link, permit: Permit | None = None) -> None:
+        """Let it run."""
+        on.ask(ResumeDomain(uuid, permit))
 
     def stop(self, uuid: str, grace_s: float, on: Link) -> None:
         """Stop it."""

@@ -5,14 +5,28 @@ from __future__ import annotations
 from typing import Protocol
 
 from tegar.kernel.wire import Link
+from tegar.model.lease import Permit
 from tegar.model.spec import DiskSpec, DomainSpec
 
 
 class Hypervisor(Protocol):
     """Runs VMs on hosts.  Every call is safe to repeat, and stopping what is gone is a success."""
 
-    def start(self, spec: DomainSpec, on: Link) -> int:
-        """Run the VM, or find it running; return the port of its display."""
+    def start(
+        self, spec: DomainSpec, on: Link, permit: Permit | None = None, *, unlocked: bool = False
+    ) -> int:
+        """Run the VM, or find it running; return the port of its display.
+
+        Args:
+            spec: what to run.
+            on: the host.
+            permit: the lease it may run under; None on a host without leases.
+            unlocked: its old copy is proven dead, so locks of that one do not matter.
+        """
+        ...
+
+    def resume(self, uuid: str, on: Link, permit: Permit | None = None) -> None:
+        """Let a VM that arrived by migration run."""
         ...
 
     def stop(self, uuid: str, grace_s: float, on: Link) -> None:

@@ -1,0 +1,28 @@
+"""The right to run a VM on a host, as servers grant it and agents check it (docs/ha.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Names the lease under which a VM may run: of this host, in this boot, of this epoch.
+
+    ``vm_epoch`` is the VM's own number: it grows with every placement, and an agent that has seen a
+    higher one of that VM refuses a lower.
+    """
+
+    boot: str
+    epoch: int
+    vm_epoch: int
+
+
+class Proof:
+    """What proves that a copy cannot write any more; the values are shown to operators."""
+
+    POWER = "P1 power"
+    LEASE = "P2 lease"
+    STORAGE = "P3 storage fence"
+    REBOOT = "P4 reboot"
+    GONE = "P5 gone"
