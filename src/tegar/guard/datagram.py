@@ -108,6 +108,7 @@ class Record(Message, frozen=True):
     nonce: Count
     vm: Name
     epoch: Count
+    owner: Name = "-"  # who raises it; the same again is granted again
 
 
 class Recorded(Message, frozen=True):
