@@ -15,8 +15,8 @@ USAGE = """usage: tegar COMMAND [options]
   host token    print a token with which one host can join
   host join     make this machine a host of the cloud (run on the host)
   agent         answer the cloud's servers (run on a host that joined)
-  warden        keep this host's lease and its watchdog (not used by the cloud yet: docs/ha.md)
-  witness       keep the leases of hosts (the same)
+  warden        keep this host's lease and its watchdog (run on the host, beside the agent)
+  witness       keep the leases of hosts, in memory (three or five machines: docs/ha.md)
   sim           simulated hosts
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
@@ -86,13 +86,13 @@ def _agent(argv: Sequence[str]) -> int:
 
 
 def _warden(argv: Sequence[str]) -> int:
-    from tegar.guard.shell import main_warden
+    from tegar.guard.warden_shell import main_warden
 
     return main_warden(argv)
 
 
 def _witness(argv: Sequence[str]) -> int:
-    from tegar.guard.shell import main_witness
+    from tegar.guard.witness_shell import main_witness
 
     return main_witness(argv)
 
