@@ -112,4 +112,3 @@ class Timing:
 
 DEFAULT = Timing()
 FAST = Timing(watchdog_s=2.0, soft_s=1.4, drain_s=0.5)
-TIMINGS = {"default": DEFAULT, "fast": FAST}

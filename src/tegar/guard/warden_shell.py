@@ -17,7 +17,7 @@ import msgspec
 
 from tegar.guard import datagram
 from tegar.guard.shell import Address, drain, steady, udp
-from tegar.guard.timing import DEFAULT, TIMINGS, Timing, UnsafeTiming
+from tegar.guard.timing import DEFAULT, FAST, Timing, UnsafeTiming
 from tegar.guard.warden import Effect, Heard, Input, Pet, Report, Send, Warden
 from tegar.guard.watchdog import Watchdog, about, watchdog
 from tegar.kernel import log
@@ -29,6 +29,7 @@ CONFIG = "guard.json"
 STATUS = "warden.json"
 LOOK_S = 0.2
 RETRY_S = 10.0
+TIMINGS = {"default": DEFAULT, "fast": FAST}
 
 
 class WardenConfig(msgspec.Struct, frozen=True):
