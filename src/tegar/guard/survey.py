@@ -40,7 +40,8 @@ def parcels(states: Iterable[State]) -> list[tuple[State, ...]]:
     found: list[list[State]] = []
     left_bytes = 0
     for state in states:
-        size_bytes = NUMBERS_BYTES + _bytes(state.now_boot or "")
+        boot = state.now_boot
+        size_bytes = NUMBERS_BYTES + _bytes(boot) if boot else NUMBERS_BYTES
         if size_bytes > left_bytes:
             found.append([])
             left_bytes = ROOM_BYTES

@@ -171,8 +171,11 @@ class Witness:
 
     def survey(self, now_s: float, it: AskMany) -> list[AnswerMany]:
         """Return the answers to a question about many leases; nothing about hosts there is no room for."""
-        known = ((place, lease, self._host(now_s, lease[0])) for place, lease in enumerate(it.leases))
-        states = [self._state(now_s, place, host, lease[1], lease[2]) for place, lease, host in known if host]
+        states: list[State] = []
+        for place, (name, boot, epoch) in enumerate(it.leases):
+            host = self._hosts.get(name) or self._host(now_s, name)
+            if host is not None:
+                states.append(self._state(now_s, place, host, boot, epoch))
         return [AnswerMany(self.incarnation, it.nonce, it.salt, some) for some in parcels(states)]
 
     def _state(self, now_s: float, place: int, host: _Host, boot: str, epoch: int) -> State:
@@ -186,15 +189,16 @@ class Witness:
         elif not current:
             heard_s = host.deaf_until_s
         ready = host.taught and now_s >= self._ready_s
+        age_s, now_age_s = now_s - heard_s, now_s - host.heard_s
         return State(
             place,
             ready,
             ready and promised,
-            max(0.0, now_s - heard_s),
+            age_s if age_s > 0 else 0.0,
             host.dead_s if current and host.dead_s else self.longest_dead_s,
             None if current else host.boot,
             host.epoch,
-            max(0.0, now_s - host.heard_s),
+            now_age_s if now_age_s > 0 else 0.0,
         )
 
     def _learn(self, now_s: float, it: Teach) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import select
 import socket
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import msgspec
 from tegar.guard import datagram
 from tegar.guard.datagram import LONGEST_BYTES, AnyMessage, AskMany
 from tegar.guard.keys import Keyring
-from tegar.guard.shell import BATCH, Address, steady, udp
+from tegar.guard.shell import Address, steady, udp
 from tegar.guard.witness import Witness
 from tegar.kernel import log
 from tegar.kernel.clock import Clock, WallClock
@@ -66,12 +66,13 @@ class WitnessConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WitnessShell:
     """The machine between two calls of the kernel."""
 
-    def __init__(self, config: WitnessConfig, clock: Clock) -> None:
-        """Open the socket."""
+    def __init__(self, config: WitnessConfig, clock: Clock, *, wait_s: float = 1.0) -> None:
+        """Open the socket; a turn waits so long for something to do."""
         self._clock, self._name = clock, config.check().name
         self._keys = Keyring(bytes.fromhex(config.secret))
         self._udp = udp(config.listen)
         _widen(self._udp)
+        _patience(self._udp, wait_s)
         self._said_full = False
         self.machine = Witness(
             config.name,
@@ -82,19 +83,13 @@ class WitnessShell:
             first=config.first,
         )
 
-    def turn(self, timeout_s: float = 1.0) -> None:
-        """Wait for datagrams and answer them.
+    def turn(self) -> None:
+        """Wait for a datagram and answer it.
 
-        Each is timed after it was taken from the socket, so an accept is never dated before its send.
+        It is timed after it was taken from the socket, so an accept is never dated before its send.
         """
-        door = self._udp
-        select.select([door], [], [], timeout_s)
         with suppress(BlockingIOError):
-            for _ in range(BATCH):
-                self._hear(*door.recvfrom(LONGEST_BYTES + 1))
-        if self.machine.full and not self._said_full:
-            self._said_full = True
-            log.get("guard").error("no memory for more hosts", witness=self._name)
+            self._hear(*self._udp.recvfrom(LONGEST_BYTES + 1))
 
     def close(self) -> None:
         """Close the socket."""
@@ -113,11 +108,15 @@ class WitnessShell:
         answer = self.machine.take(self._clock.mono_s(), message)
         if answer is not None:
             self._say(sender, answer, address)
+        elif self.machine.full and not self._said_full:
+            self._said_full = True
+            log.get("guard").error("no memory for more hosts", witness=self._name)
 
     def _say(self, receiver: str, message: AnyMessage, address: Any) -> None:
         key = self._keys.get(datagram.key_name(message))
         with suppress(OSError):  # a full buffer or no route is a lost datagram
-            self._udp.sendto(datagram.encode(key, self._name, receiver, message), address)
+            data = datagram.encode(key, self._name, receiver, message)
+            self._udp.sendto(data, socket.MSG_DONTWAIT, address)
 
 
 def main_witness(argv: Sequence[str]) -> int:
@@ -156,3 +155,12 @@ def _widen(door: socket.socket) -> None:
     door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     with suppress(OSError):
         door.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+
+
+def _patience(door: socket.socket, seconds: float) -> None:
+    """Let the kernel do the waiting: one call for a datagram instead of three."""
+    door.setblocking(True)
+    whole = int(seconds)
+    door.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", whole, int((seconds - whole) * 1e6))
+    )

@@ -36,7 +36,7 @@ class CountingDog:
 def test_a_warden_gets_its_lease_from_real_witnesses(tmp_path: Path) -> None:
     ports = {f"w{i}": ("127.0.0.1", free_port()) for i in (1, 2, 3)}
     witnesses = [
-        WitnessShell(WitnessConfig(name, address, SECRET, 10.0, first=True), WallClock())
+        WitnessShell(WitnessConfig(name, address, SECRET, 10.0, first=True), WallClock(), wait_s=0.005)
         for name, address in ports.items()
     ]
     hands = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -52,7 +52,7 @@ def test_a_warden_gets_its_lease_from_real_witnesses(tmp_path: Path) -> None:
     def answer() -> None:
         while not stop.is_set():
             for w in witnesses:
-                w.turn(0.005)
+                w.turn()
 
     thread = threading.Thread(target=answer)
     thread.start()
