@@ -16,8 +16,8 @@ USAGE = """usage: tegar COMMAND [options]
   host join     make this machine a host of the cloud (run on the host)
   agent         answer the cloud's servers (run on a host that joined)
   ha witness    name a witness and print its configuration (run on a server)
-  warden        keep this host's lease and its watchdog (run on a host)
-  witness       keep the leases of hosts (run on three or five machines)
+  warden        keep this host's lease and its watchdog (run on the host, beside the agent)
+  witness       keep the leases of hosts, in memory (three or five machines: docs/ha.md)
   sim           simulated hosts
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
@@ -94,13 +94,13 @@ def _ha_witness(argv: Sequence[str]) -> int:
 
 
 def _warden(argv: Sequence[str]) -> int:
-    from tegar.guard.shell import main_warden
+    from tegar.guard.warden_shell import main_warden
 
     return main_warden(argv)
 
 
 def _witness(argv: Sequence[str]) -> int:
-    from tegar.guard.shell import main_witness
+    from tegar.guard.witness_shell import main_witness
 
     return main_witness(argv)
 

@@ -183,7 +183,7 @@ class Manager:
         places.append(place)
         for witness in self.world.witnesses:
             self._nonce += 1
-            self.world.net.send("m", witness, Record(self._nonce, vm, place.vm_epoch))
+            self.world.net.send("m", witness, Record(self._nonce, vm, place.vm_epoch, "m"))
         self.world.engine.after(self.world.plan.start_s, lambda: self._order(vm, place))
 
     def _order(self, vm: str, place: Place) -> None:
