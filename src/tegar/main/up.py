@@ -130,10 +130,11 @@ def why_not_real() -> str | None:
 
 
 def build_guest(place: Place, say: Say) -> None:
-    """Build the guest image, once."""
-    if place.guest.exists():
-        return
+    """Build the guest image, once, and again when what it is made of has changed."""
     script = Path(__file__).parents[3] / "guest" / "build"
+    parts = [p.stat().st_mtime for p in script.parent.rglob("*") if p.is_file()]
+    if place.guest.exists() and place.guest.stat().st_mtime > max(parts, default=0.0):
+        return
     say("building the guest image")
     place.cache.mkdir(parents=True, exist_ok=True)
     spare = place.guest.with_suffix(".new")
