@@ -7,7 +7,8 @@ runs in one thread: answers of witnesses and results of what takes long come thr
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -40,6 +41,10 @@ class Ways(Protocol):
 
     def say(self, witness: str, address: tuple[str, int], message: datagram.AnyMessage) -> None:
         """Send a datagram to a witness."""
+        ...
+
+    def ask(self, witness: str, address: tuple[str, int], leases: Sequence[LeaseId]) -> None:
+        """Ask a witness about many leases, in few datagrams."""
         ...
 
     def nonce(self) -> int:
@@ -136,10 +141,14 @@ class Manager:
     # ── effects ───────────────────────────────────────────────────────────────────────────────────
 
     def _carry_out(self, effects: list[Effect]) -> None:
+        asked: dict[str, list[LeaseId]] = defaultdict(list)
         for effect in effects:
             match effect:
                 case decide.Ask(witness, lease, promise):
-                    self._say(witness, datagram.Ask(self.ways.nonce(), *lease, promise))
+                    if promise:
+                        self._say(witness, datagram.Ask(self.ways.nonce(), *lease, promise))
+                    else:
+                        asked[witness].append(lease)
                 case decide.Teach(witness, incarnation, host, floors):
                     self._say(witness, datagram.Teach(incarnation, host, floors))
                 case decide.Later(lease, in_s):
@@ -156,6 +165,10 @@ class Manager:
                     self._force_off(lease)
                 case decide.Proven(lease, kind, evidence):
                     self._proven(lease, kind, evidence)
+        for witness, leases in asked.items():
+            address = self._picture.addresses.get(witness)
+            if address is not None:
+                self.ways.ask(witness, address, leases)
 
     def _say(self, witness: str, message: datagram.AnyMessage) -> None:
         address = self._picture.addresses.get(witness)

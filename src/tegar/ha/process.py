@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from tegar.guard.datagram import Answer, AnyMessage
 from tegar.ha import enroll
+from tegar.ha.decide import LeaseId
 from tegar.ha.manager import LEASE, Leading, Manager, NoPower, Power
 from tegar.ha.witnesses import Witnesses
 from tegar.kernel import log
@@ -72,6 +73,10 @@ class HighAvailability:
     def say(self, witness: str, address: tuple[str, int], message: AnyMessage) -> None:
         """Send a datagram."""
         self._witnesses.send(witness, address, message)
+
+    def ask(self, witness: str, address: tuple[str, int], leases: Sequence[LeaseId]) -> None:
+        """Ask about many leases."""
+        self._witnesses.ask(witness, address, leases)
 
     def nonce(self) -> int:
         """Return the next number."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tegar.guard import datagram
-from tegar.guard.datagram import LONGEST_BYTES, Answer, AnyMessage, Record, Recorded
+from tegar.guard import datagram, survey
+from tegar.guard.datagram import LONGEST_BYTES, Answer, AnswerMany, AnyMessage, AskMany, Record, Recorded
 from tegar.guard.judge import majority
 from tegar.guard.keys import manager_key
 from tegar.kernel import log
@@ -18,6 +19,7 @@ from tegar.kernel.errors import Unavailable
 
 ME = "manager"
 TRY_S, TRIES = 0.3, 4
+ASKED_KEPT = 20_000  # questions whose answers may still come
 Address = tuple[str, int]
 
 
@@ -54,6 +56,8 @@ class Witnesses:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._lock = threading.Lock()
         self._last_nonce = 0
+        self._salt = secrets.token_bytes(8)
+        self._asked: dict[tuple[str, int], AskMany] = {}
         self._waiting: dict[int, Waiting] = {}
         self.on_answer: Callable[[str, Answer], None] = lambda _witness, _answer: None
         self._closed = False
@@ -79,6 +83,16 @@ class Witnesses:
         """Send a datagram; no route or a full buffer is a lost one."""
         with suppress(OSError):
             self._socket.sendto(datagram.encode(self._key, ME, witness, message), address)
+
+    def ask(self, witness: str, address: Address, leases: Sequence[survey.Lease]) -> None:
+        """Ask about many leases; the answers come as if each had been asked about alone."""
+        for question in survey.questions(leases, self.nonce(), self._salt):
+            self._asked[witness, question.nonce] = question
+            while len(self._asked) > ASKED_KEPT:
+                del self._asked[next(iter(self._asked))]
+            self.send(witness, address, question)
+            with self._lock:
+                self._last_nonce = max(self._last_nonce, question.nonce)
 
     def record(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str) -> bool:
         """Raise a VM's epoch at a majority; see ``saga.env.Quorum``."""
@@ -122,6 +136,10 @@ class Witnesses:
     def _take(self, witness: str, message: AnyMessage) -> None:
         if isinstance(message, Answer):
             self.on_answer(witness, message)
+        elif isinstance(message, AnswerMany):
+            asked = self._asked.get((witness, message.nonce))
+            for answer in survey.answers(asked, message) if asked else ():
+                self.on_answer(witness, answer)
         elif isinstance(message, Recorded):
             with self._lock:
                 waiting = self._waiting.get(message.nonce)
