@@ -20,9 +20,10 @@ from tegar.guard import datagram
 from tegar.guard.datagram import LONGEST_BYTES, AnyMessage
 from tegar.guard.timing import Timing
 from tegar.guard.warden import Effect, Heard, Input, Pet, Report, Send, Warden
-from tegar.guard.watchdog import Watchdog, boot_id, watchdog
+from tegar.guard.watchdog import Watchdog, watchdog
 from tegar.guard.witness import Witness
 from tegar.kernel import log
+from tegar.kernel.boot import boot_id
 from tegar.kernel.clock import Clock, WallClock
 
 MCL_CURRENT_AND_FUTURE = 3

@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from tegar.kernel.errors import TegarError
@@ -111,8 +110,3 @@ def watchdog(where: str, watchdog_s: float) -> Watchdog:
     if where:
         return DeviceWatchdog(where, watchdog_s)
     return NullWatchdog()
-
-
-def boot_id() -> str:
-    """Return the kernel's boot id."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

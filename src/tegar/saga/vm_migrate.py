@@ -83,7 +83,7 @@ def leave_destination(run: Migrate) -> None:
 
 
 def move_domain(run: Migrate) -> None:
-    """Move the domain, and see it there.
+    """Move the domain, see it there, and let it run: it arrives paused.
 
     Raises:
         AgentRefused: it runs on neither host (the guest ended by itself meanwhile), or the
@@ -96,6 +96,7 @@ def move_domain(run: Migrate) -> None:
         driver.move(vm.uuid, source, address)
     if not driver.runs(vm.uuid, there):
         raise AgentRefused("The destination", "MigrateDomain", "the VM did not arrive")
+    driver.resume(vm.uuid, there)
 
 
 def move_back(run: Migrate) -> None:
@@ -109,6 +110,8 @@ def move_back(run: Migrate) -> None:
         spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
         driver.prepare(spec, source)
         driver.move(vm.uuid, there, _address(run, run.params.source_id))
+    if driver.runs(vm.uuid, source):
+        driver.resume(vm.uuid, source)
 
 
 def say_moved(run: Migrate) -> None:
