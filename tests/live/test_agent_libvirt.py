@@ -13,13 +13,14 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from authorities import Authority, pem
 
-from tegar.kernel.errors import AgentRefused, NotYet, Unavailable, Unreachable
+from tegar.kernel.errors import AgentRefused, NotYet, TegarError, Unavailable, Unreachable
 from tegar.kernel.link import HttpLink, tls_client
 from tegar.kernel.wire import A, Ask
 from tegar.lab import cloud
@@ -389,16 +390,17 @@ def test_a_new_agent_finds_guests_and_routers_and_a_booted_host_has_none(world: 
     assert world.ask("h2", RemoveRouter(guest.router.uuid))
 
 
-def qemu_pid(uuid: str) -> int:
-    """Return the process of a domain, as this machine numbers it."""
+def qemu_pid(uuid: str, number: int = 1) -> int:
+    """Return the first or second process of a domain, as this machine numbers it; 0: there is none."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if b"qemu-system" in words[0] and any(f"/{uuid}.sock".encode() in word for word in words):
-            return int(folder.name)
-    return 0
+            found.append(int(folder.name))
+    return sorted(found)[number - 1] if len(found) >= number else 0
 
 
 def test_a_dead_qemu_is_reported_at_once_and_listed(world: Cloud) -> None:
@@ -476,11 +478,26 @@ class WardenOf:
         self._ear.close()
 
 
+@contextmanager
+def guarded(world: Cloud, name: str) -> Iterator[WardenOf]:
+    """Guard a host for a while."""
+    world.ask(name, SetGuard(name, "00" * 32, (WitnessAt("w1", "127.0.0.1", 9),)))
+    warden, host = WardenOf(world, name), world.lab.hosts[name]
+    yield warden
+    warden.close()
+    (host.var_dir / "guard.json").unlink()
+    must(["kill", "-9", str(host.service_pid("agent"))])
+    until(lambda: _answers(world.links[name]), "the agent")
+
+
 def test_a_guarded_host_runs_guests_by_its_lease_alone(world: Cloud) -> None:
-    spare = [deploy(world, "shared", "h2") for _ in range(1)]
-    world.ask("h2", SetGuard("h2", "00" * 32, (WitnessAt("w1", "127.0.0.1", 9),)))
-    warden, host = WardenOf(world, "h2"), world.lab.hosts["h2"]
-    facts = world.ask("h2", GetGuard())
+    spare = [deploy(world, "shared", "h2")]
+    with guarded(world, "h2") as warden:
+        live_by_lease(world, spare[0], warden)
+
+
+def live_by_lease(world: Cloud, spare: Guest, warden: WardenOf) -> None:
+    host, facts = world.lab.hosts["h2"], world.ask("h2", GetGuard())
     assert (facts.configured, facts.verb) == (True, "")
     permit = Permit(facts.boot, 0, 1)
 
@@ -492,7 +509,7 @@ def test_a_guarded_host_runs_guests_by_its_lease_alone(world: Cloud) -> None:
     warden.done("open")
     until(lambda: states() == ["running"], "the resume")
     with pytest.raises(AgentRefused, match="only with a permit"):
-        world.ask("h2", StartDomain(spare[0].spec))
+        world.ask("h2", StartDomain(spare.spec))
     pool = world.pools["shared"]
     for number in range(2, 6):
         disk = DiskSpec(str(uuid.uuid4()), pool, 64 << 20, 0)
@@ -514,7 +531,7 @@ def test_a_guarded_host_runs_guests_by_its_lease_alone(world: Cloud) -> None:
         must(["kill", "-CONT", str(libvirtd)])
     until(lambda: states() == ["paused"], "libvirt to see it")
     with pytest.raises(Unavailable, match="no lease"):
-        world.ask("h2", StartDomain(spare[0].spec, permit))
+        world.ask("h2", StartDomain(spare.spec, permit))
 
     pid = host.service_pid("agent")
     must(["kill", "-9", str(pid)])
@@ -524,23 +541,63 @@ def test_a_guarded_host_runs_guests_by_its_lease_alone(world: Cloud) -> None:
     warden.done("open")
     until(lambda: states() == ["running"], "the resume by the new agent")
 
-    world.ask("h1", PrepareMigration(spare[0].spec))
-    world.ask("h2", MigrateDomain(spare[0].spec.uuid, world.lab.hosts["h1"].mgmt_ip))
-    world.ask("h1", ResumeDomain(spare[0].spec.uuid))
-    world.ask("h1", MigrateDomain(spare[0].spec.uuid, host.mgmt_ip))
+    world.ask("h1", PrepareMigration(spare.spec))
+    world.ask("h2", MigrateDomain(spare.spec.uuid, world.lab.hosts["h1"].mgmt_ip))
+    world.ask("h1", ResumeDomain(spare.spec.uuid))
+    world.ask("h1", MigrateDomain(spare.spec.uuid, host.mgmt_ip))
     with pytest.raises(AgentRefused, match="permit"):
-        world.ask("h2", ResumeDomain(spare[0].spec.uuid))
-    world.ask("h2", ResumeDomain(spare[0].spec.uuid, permit))
+        world.ask("h2", ResumeDomain(spare.spec.uuid))
+    world.ask("h2", ResumeDomain(spare.spec.uuid, permit))
 
     world.reports.clear()
     warden.done("close")
     print(f"5 guests: clear {1000 * warden.done('clear'):.1f} ms")
     until(lambda: states() == [], "libvirt to see it")
     assert world.reports == []
-    warden.close()
-    (host.var_dir / "guard.json").unlink()
-    must(["kill", "-9", str(host.service_pid("agent"))])
-    until(lambda: _answers(world.links["h2"]), "the agent")
+
+
+def test_a_guest_on_its_way_stands_still_while_its_host_has_no_lease(world: Cloud) -> None:
+    guest = deploy(world, "shared", "h2")
+    id, said = guest.spec.uuid, []
+    with guarded(world, "h2") as warden:
+        warden.done("open")
+        until(lambda: bool(world.page(guest.ip)), "the guest's page")
+        world.ask("h1", PrepareMigration(guest.spec))
+
+        def move() -> None:
+            try:
+                world.ask("h2", MigrateDomain(id, world.lab.hosts["h1"].mgmt_ip))
+            except TegarError as e:
+                said.append(str(e))
+
+        mover = threading.Thread(target=move)
+        mover.start()
+        until(lambda: qemu_pid(id, 2) > 0, "the process at the destination")
+        source = qemu_pid(id, 1)
+        print(f"moving: pause {1000 * warden.done('close'):.1f} ms, process {process_state(source)}")
+        for _ in range(20):
+            assert "running" not in [d.state.value for d in world.ask("h1", FindDomain(id)).domains]
+            time.sleep(0.05)
+        print(f"a second later: process {process_state(source)}, {said or 'no word'}")
+        warden.done("open")
+        mover.join(PATIENCE_S)
+
+        places = {h: [d.state.value for d in world.ask(h, FindDomain(id)).domains] for h in ("h1", "h2")}
+        print(f"the end: {places}, {said or 'moved'}")
+        if places["h1"]:
+            assert places == {"h1": ["paused"], "h2": []}
+            world.ask("h1", ResumeDomain(id))
+        until(lambda: world.page(guest.ip).get("boots") == "1", "the guest's page")
+        for name in ("h1", "h2"):
+            world.ask(name, StopDomain(id, 0))
+
+
+def process_state(pid: int) -> str:
+    """Return the letter the kernel gives a process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "gone"
 
 
 def test_facts_tell_the_box(world: Cloud) -> None:
