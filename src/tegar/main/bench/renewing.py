@@ -119,6 +119,7 @@ def main(words: list[str]) -> int:
         late = hosts.latencies_s
         found = {
             "sent": sent,
+            "took_s": round(took_s, 2),
             "lost": sent - len(late),
             "per_s": round(sent / (took_s - LATE_S)),
             "p50_ms": round(percentile(late, 50) * 1e3, 2),
