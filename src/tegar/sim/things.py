@@ -11,7 +11,7 @@ from tegar.agent.host import Host
 from tegar.model.spec import DomainSpec, RouterSpec
 from tegar.model.units import GIB, TIB
 from tegar.wire.guard import SetGuard
-from tegar.wire.virt import DomainState
+from tegar.wire.virt import DomainState, Ended
 
 FIRST_VNC_PORT = 5900
 EMPTY_DISK_BYTES = 196_616  # what qemu-img's empty qcow2 takes
@@ -104,13 +104,18 @@ class Storage:
 
 @dataclass(eq=False)
 class Guest:
-    """A domain on a host; ``disks`` are those plugged in now, root first."""
+    """A domain on a host; ``disks`` are those plugged in now, root first.
+
+    Only one that ``runs`` writes; ``admitted``: it went through the gate, or ran before there was one.
+    """
 
     spec: DomainSpec
     vnc_port: int
     since_s: float
     disks: dict[str, Disk] = field(default_factory=dict)
-    state: DomainState = DomainState.RUNNING
+    state: DomainState = DomainState.PAUSED
+    runs: bool = False
+    admitted: bool = False
     deaf: bool = False
     boots: int = 0
 
@@ -154,6 +159,7 @@ class Machine:
     hands: Hands | None = None
     guard: SetGuard | None = None
     boots_at_s: float | None = None
+    ended: list[tuple[float, Ended]] = field(default_factory=list)
 
     @property
     def uuid(self) -> str:
