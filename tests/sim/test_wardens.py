@@ -17,10 +17,11 @@ from tegar.guard.timing import FAST
 from tegar.guard.witness_shell import WitnessConfig, WitnessShell
 from tegar.kernel.clock import WallClock
 from tegar.sim.control import control
+from tegar.sim.links import SimLinks
 from tegar.sim.things import Machine
 from tegar.sim.wardens import Wardens
 from tegar.sim.world import World
-from tegar.wire.guard import SetGuard, WitnessAt
+from tegar.wire.guard import GetGuard, SetGuard, WitnessAt
 
 SECRET = b"s" * 32
 PATIENCE_S = 30.0
@@ -202,3 +203,23 @@ def test_junk_on_the_socket_is_nothing(stage: Stage) -> None:
     stage.pass_time(1.0)
 
     assert door.gate.is_open
+
+
+def test_an_agent_that_is_told_to_be_guarded_has_a_lease_soon_and_again_after_a_boot(stage: Stage) -> None:
+    link = SimLinks(stage.world).to("http://sim/h2")
+    key = host_key(SECRET, "some uuid").hex()
+
+    def leased() -> bool:
+        facts = link.ask(GetGuard())
+        return facts.verb == "open" and facts.done
+
+    link.ask(SetGuard("some uuid", key, tuple(stage.at), "fast"))
+    stage.until(leased)
+    boot = link.ask(GetGuard()).boot
+    stage.world.power_off("h2")
+    stage.world.power_on("h2")
+    assert not leased()
+    stage.until(leased)
+
+    assert link.ask(GetGuard()).boot != boot
+    assert any(shell.machine._hosts["some uuid"].switches == 2 for shell in stage.shells)
