@@ -10,10 +10,12 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tegar.lab import bmc as bmcs
 from tegar.lab import hypervisor, machine, wiring
+from tegar.lab.bmc import LabBmc
 from tegar.lab.command import run as run_command
 from tegar.lab.errors import LabError
 from tegar.lab.machine import REQUIRED_PACKAGES, available, missing_packages
@@ -28,7 +30,7 @@ GUEST_BRIDGE = "cloudbr1"
 PUBLIC_BRIDGE = "cloudbr0"
 LIBVIRT_PATIENCE_S = 90
 _RECORD = "lab.json"
-_OWNED = ("hosts", "shared")
+_OWNED = ("hosts", "shared", "bmcs")
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ class Lab:
     topology: Topology
     hosts: Mapping[str, LabHost]
     storage: LabStorage | None
+    bmcs: Mapping[str, LabBmc] = field(default_factory=dict)
 
 
 def up(topology: Topology, say: Say) -> Lab:
@@ -187,6 +190,8 @@ def up(topology: Topology, say: Say) -> Lab:
     if reason := available():
         raise LabError(reason)
     if topology.nfs and (missing := missing_packages(nfs=True)):
+        raise LabError("packages are missing: " + " ".join(missing))
+    if missing := missing_packages(bmc=topology.bmc):
         raise LabError("packages are missing: " + " ".join(missing))
     topology.state_dir.mkdir(parents=True, exist_ok=True)
     with _alone(topology.state_dir):
@@ -220,6 +225,7 @@ def _build(topology: Topology, say: Say) -> Lab:
     starts: list[tuple[str, Callable[[], None]]] = [(h.name, h.power_on) for h in lab.hosts.values()]
     if lab.storage is not None:
         starts.append(("storage", lab.storage.power_on))
+    starts += [(f"the BMC of {b.name}", b.light) for b in lab.bmcs.values()]
     with ThreadPoolExecutor(max_workers=8) as pool:
         for name, start in [(name, pool.submit(start)) for name, start in starts]:
             start.result()
@@ -229,6 +235,7 @@ def _build(topology: Topology, say: Say) -> Lab:
 
 def _remove(topology: Topology, say: Say) -> None:
     state_dir = topology.state_dir
+    bmcs.darken(topology)  # first, or one that was told so boots its host again
     _cut_all(topology, say)
     wiring.tear_out(topology)
     below = str(state_dir.absolute()) + "/"
@@ -270,7 +277,7 @@ def _settle(topology: Topology) -> Topology:
     before = _recorded(topology.state_dir)
     if before is not None:
         hosts, nfs = max(before.hosts, topology.hosts), before.nfs or topology.nfs
-        return replace(before, hosts=hosts, nfs=nfs)
+        return replace(before, hosts=hosts, nfs=nfs, bmc=topology.bmc or before.bmc)
     if topology.slot >= 0:
         return topology
     used = machine.networks_in_use(lambda device: device.startswith(topology.prefix))
@@ -279,7 +286,8 @@ def _settle(topology: Topology) -> Topology:
 
 def _lab(topology: Topology) -> Lab:
     hosts = {f"h{i}": LabHost(topology, i) for i in range(1, topology.hosts + 1)}
-    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None)
+    of = {f"h{i}": LabBmc(topology, i) for i in range(1, topology.hosts + 1)} if topology.bmc else {}
+    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None, of)
 
 
 def _record(topology: Topology) -> None:
@@ -290,7 +298,7 @@ def _record(topology: Topology) -> None:
     names |= {topology.mgmt_gateway: "management", topology.storage_server_ip: "storage"}
     lines = ["127.0.0.1 localhost", "::1 localhost", *(f"{ip} {name}" for ip, name in names.items())]
     (shared / "hosts").write_text("\n".join(lines) + "\n")
-    facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot}
+    facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot, "bmc": topology.bmc}
     new = topology.state_dir / f"{_RECORD}.new"
     new.write_text(json.dumps(facts) + "\n")
     new.replace(topology.state_dir / _RECORD)
@@ -301,4 +309,6 @@ def _recorded(state_dir: Path) -> Topology | None:
         facts = json.loads((state_dir / _RECORD).read_text())
     except FileNotFoundError:
         return None
-    return Topology(state_dir, hosts=facts["hosts"], nfs=facts["nfs"], slot=facts["slot"])
+    return Topology(
+        state_dir, hosts=facts["hosts"], nfs=facts["nfs"], slot=facts["slot"], bmc=facts.get("bmc", "")
+    )
