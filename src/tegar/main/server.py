@@ -56,7 +56,7 @@ class Server:
         self._found()
         tls = self._identity()
         links = AllLinks(tls, config.sim)
-        self.env = Env(self.db, links, self.clock, config.report_urls)
+        self.env = Env(self.db, links, self.clock, config.report_urls, vault=self.vault)
         self.runner: Runner[Env] = Runner(
             self.db, self.env, SAGAS, self.clock, threads=config.threads, name=config.shown_name,
             on_stuck=_tell, probe=probe,

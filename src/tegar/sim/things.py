@@ -117,6 +117,23 @@ class ReportTo:
     secret: str
 
 
+@dataclass
+class SimBmc:
+    """A simulated host's BMC.
+
+    Attributes:
+        password: of its one account, ``admin``.
+        dark: it does not answer.
+        lies: it says yes and does nothing.
+        resets: how often the host was reset or cycled.
+    """
+
+    password: str = "bmc"  # noqa: S105 - of a simulation
+    dark: bool = False
+    lies: bool = False
+    resets: int = 0
+
+
 @dataclass(eq=False)
 class Machine:
     """A simulated host.  ``opened`` are the pools it has reached since it booted."""
@@ -132,6 +149,7 @@ class Machine:
     opened: set[Where] = field(default_factory=set)
     reports: ReportTo | None = None
     agent: Host | None = None
+    bmc: SimBmc = field(default_factory=SimBmc)
 
     @property
     def uuid(self) -> str:

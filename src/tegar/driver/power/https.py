@@ -83,6 +83,10 @@ def _pinned(address: str, port: int, fingerprint: str, within_s: float) -> ssl.S
     return context
 
 
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
 class Https:
     """Requests to one BMC that together end within a time."""
 
@@ -93,7 +97,7 @@ class Https:
         self._timer.daemon = True
         context = trusting(bmc, max(0.05, within_s))
         self._client = httpx.Client(
-            base_url=f"https://{bmc.address}:{bmc.port}",
+            base_url=f"https://{_host(bmc.address)}:{bmc.port}",
             auth=(bmc.username, bmc.password.reveal()),
             verify=context,
             trust_env=False,
