@@ -76,8 +76,7 @@ def _must_be_idle(ctx: Ctx, host: Host) -> None:
         InUse: one is.
     """
     open_ones = select(SagaRow.id).where(SagaRow.instance_uuid == host.uuid, SagaRow.name.in_(_WORKS))
-    bmc = bmcs.of_host(ctx.s, host.id)
-    if ctx.s.scalars(open_ones.where(SagaRow.state.in_(OPEN))).first() or (bmc and bmc.pending_sealed):
+    if ctx.s.scalars(open_ones.where(SagaRow.state.in_(OPEN))).first():
         raise InUse(f"The BMC of host {host.name}", "an action on it is under way; wait for its end")
 
 
@@ -150,6 +149,11 @@ def change_password(ctx: Ctx, host: Host, password: Secret | None) -> SagaRow:
     new = password.reveal() if password is not None else token(GENERATED_BYTES)
     _must_do(bmc.driver, new)
     _must_be_idle(ctx, host)
+    if bmc.pending_sealed:
+        raise InUse(
+            f"The BMC of host {host.name}",
+            "a change of its password is stuck; once it is configured anew, that ends",
+        )
     bmc.told = ""  # a write: of two requests at once, one is run again and sees the other's work
     sealed = ctx.world.vault.seal(new)
     ctx.note(
