@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from tegar.lab.cloud import LabHost
@@ -26,36 +25,29 @@ class Chassis(Protocol):
         ...
 
 
-@dataclass
 class LabChassis:
-    """A host of the lab."""
+    """A host of the lab; orders are carried out one after the other, in the order they came."""
 
-    host: LabHost
-
-    def __post_init__(self) -> None:
-        self._one = threading.Lock()
+    def __init__(self, host: LabHost) -> None:
+        self._host, self._one = host, ThreadPoolExecutor(1, thread_name_prefix="chassis")
 
     def powered(self) -> bool:
         """Return whether its first process lives."""
-        return self.host.powered()
+        return self._host.powered()
 
     def on(self) -> None:
-        """Boot it; that takes seconds, and a BMC does not wait for them."""
-        threading.Thread(target=self._boot, name=f"boot-{self.host.name}").start()
+        """Boot it; a BMC does not wait for that."""
+        self._one.submit(self._boot)
 
     def off(self) -> None:
-        """Pull the plug; a boot under way dies with it."""
-        self.host.power_off()
+        """Pull the plug."""
+        self._one.submit(self._host.power_off).result()
 
     def _boot(self) -> None:
-        if not self._one.acquire(blocking=False):
-            return
         try:
-            self.host.power_on()
-        except LabError as e:  # its power went away while it booted
-            print(f"{self.host.name}: {e}", flush=True)
-        finally:
-            self._one.release()
+            self._host.boot()
+        except LabError as e:
+            print(f"{self._host.name}: {e}", flush=True)
 
 
 def order(chassis: Chassis, what: str) -> None:

@@ -150,6 +150,15 @@ class LabHost:
         Raises:
             LabError: it does not within a minute and a half; ``log_dir`` says more.
         """
+        self.boot()
+        wait_for(self.node, ["virsh", "-c", "qemu:///system", "uri"], "libvirt", LIBVIRT_PATIENCE_S)
+
+    def boot(self) -> None:
+        """Start the host, and do not wait for what runs on it.
+
+        Raises:
+            LabError: its first process does not come up.
+        """
         home = self.node.home
         (home / "etc-libvirt").mkdir(parents=True, exist_ok=True)
         for name, text in hypervisor.settings(mgmt_ip=self.mgmt_ip, host_uuid=self.uuid).items():
@@ -157,7 +166,6 @@ class LabHost:
         self.node.power_on()
         for name, argv in hypervisor.SERVICES:
             self.start_service(name, argv)
-        wait_for(self.node, ["virsh", "-c", "qemu:///system", "uri"], "libvirt", LIBVIRT_PATIENCE_S)
 
     def powered(self) -> bool:
         """Return whether the host has power."""

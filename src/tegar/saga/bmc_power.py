@@ -23,7 +23,7 @@ from tegar.store import bmcs, events
 from tegar.store.bmcs import Bmc
 from tegar.store.hosts import Host
 
-READ_S = 5.0
+READ_S, LOOK_S = 5.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,24 @@ def _tell_once(run: PowerRun, way: Reach, within_s: float) -> Power:
         case "new":
             way.ask(lambda driver, spec: _order(driver, spec, run.params))
             run.env.db.tx(lambda s: _mark(s, run, done=True))
-            return _read(way, within_s)
+            return _settled(run, way)
         case "done":
             return found
         case _:
             raise Refused(
                 f"Nobody knows whether {run.params.action} was done, for its answer was lost; it reads {found} now"
             )
+
+
+def _settled(run: PowerRun, way: Reach) -> Power:
+    """Return what is read; after a reset or a cycle, which may read Off for a while, when it is on again."""
+    clock, wanted = run.env.clock, run.params.action in (Action.RESET, Action.CYCLE)
+    end_s = clock.mono_s() + run.params.timeout_s
+    while True:
+        found = _read(way, READ_S)
+        if found == Power.ON or not wanted or clock.mono_s() >= end_s:
+            return found
+        clock.sleep(LOOK_S)
 
 
 def _order(driver: PowerDriver, spec: BmcSpec, want: PowerHost) -> None:
