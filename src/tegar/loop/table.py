@@ -9,7 +9,7 @@ from tegar.kernel import log
 from tegar.kernel.errors import TegarError
 from tegar.kernel.lease import BEAT_S, Leases
 from tegar.kernel.loop import Loop
-from tegar.loop import expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
+from tegar.loop import bmc_state, expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
 from tegar.saga.env import Env
 
 LEASE = "loops"
@@ -31,6 +31,7 @@ class Loops:
             self._loop("router_repair", 5, lambda: router_repair.round(env)),
             self._loop("stuck_jobs", 30, lambda: stuck_jobs.round(env, retry_stuck)),
             self._loop("expunge", 60, lambda: expunge.round(env)),
+            self._loop("bmc_state", 60, lambda: bmc_state.round(env)),
             self._loop("stats", 30, lambda: stats.round(env)),
             self._loop("pools", 60, lambda: stats.pools(env)),
             self._loop("tidy", 600, lambda: tidy.round(env)),

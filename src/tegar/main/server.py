@@ -61,7 +61,9 @@ class Server:
         links = AllLinks(tls, config.sim)
         secret = self.db.read(lambda s: guard.secret(s, self.vault))
         self.witnesses = Witnesses(secret, self._circle, self.clock)
-        self.env = Env(self.db, links, self.clock, config.report_urls, self.witnesses)
+        self.env = Env(
+            self.db, links, self.clock, config.report_urls, quorum=self.witnesses, vault=self.vault
+        )
         self.runner: Runner[Env] = Runner(
             self.db, self.env, SAGAS, self.clock, threads=config.threads, name=config.shown_name,
             on_stuck=_tell, probe=probe,

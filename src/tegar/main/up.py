@@ -25,9 +25,11 @@ from sqlalchemy import select
 from tegar.kernel.db import Db
 from tegar.kernel.secret import Vault
 from tegar.lab import cloud as lab
+from tegar.lab.account import USERNAME, Account
+from tegar.lab.bmc import LabBmc
 from tegar.lab.cloud import Lab
 from tegar.lab.errors import LabError
-from tegar.lab.topology import PRIMARY_PATH, SECONDARY_PATH, Topology
+from tegar.lab.topology import BMCS, PRIMARY_PATH, SECONDARY_PATH, Topology
 from tegar.main import furnish
 from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
@@ -52,6 +54,7 @@ def main_up(argv: Sequence[str]) -> int:
     parser.add_argument("--detach", action="store_true", help="return when it is up")
     parser.add_argument("--simulated", action="store_true", help="on simulated hosts")
     parser.add_argument("--hosts", type=int, default=2, help="how many hosts")
+    parser.add_argument("--bmc", choices=BMCS[1:], default="", help="give hosts BMCs that speak this")
     parser.add_argument("--port", type=int, default=8080, help="of the page and the API, if it is free")
     parser.add_argument("--dir", type=Path, default=Path(".tegar"), help="where all its files are")
     given = parser.parse_args(argv)
@@ -61,7 +64,7 @@ def main_up(argv: Sequence[str]) -> int:
         print(f"[{time.monotonic() - began_s:5.1f} s] {text}", flush=True)
 
     try:
-        up(place, hosts=given.hosts, simulated=given.simulated, port=given.port, say=say)
+        up(place, hosts=given.hosts, simulated=given.simulated, port=given.port, bmc=given.bmc, say=say)
     except (LocalError, LabError, ApiFailed, httpx.HTTPError) as e:
         print(f"tegar up: {e}\nwhat happened is in {place.root / 'log'}", file=sys.stderr)
         return 1
@@ -83,7 +86,7 @@ def _until_told() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
-def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dict[str, Any]:
+def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say, bmc: str = "") -> dict[str, Any]:
     """Start the cloud, or complete it; return what ``cloud.json`` holds.
 
     Raises:
@@ -102,7 +105,8 @@ def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dic
     port = int(before.get("port", 0)) or free_port(port)
     with ThreadPoolExecutor(1) as pool:
         image = None if simulated else pool.submit(build_guest, place, say)
-        built = None if simulated else lab.up(Topology(place.lab, hosts=hosts, witnesses=WITNESSES), say)
+        topology = Topology(place.lab, hosts=hosts, witnesses=WITNESSES, bmc=bmc)
+        built = None if simulated else lab.up(topology, say)
         sim_port = int(before.get("sim_port", 0)) or (free_port(0) if simulated else 0)
         _processes(place, port, sim_port, built, hosts, say)
         facts = _facts(place, port, sim_port, simulated)
@@ -296,7 +300,19 @@ def real_ground(built: Lab, image_url: str) -> Ground:
         image_url=image_url,
         guest_cidr=built.topology.guest_cidr,
         mgmt_cidr=built.topology.mgmt_cidr,
+        bmcs={built.hosts[name].mgmt_ip: bmc_facts(b) for name, b in built.bmcs.items()},
     )
+
+
+def bmc_facts(bmc: LabBmc) -> dict[str, str]:
+    """Return how a lab host's BMC is reached, as the API wants it."""
+    return {
+        "driver": bmc.driver,
+        "address": bmc.given_address,
+        "port": str(bmc.port),
+        "username": USERNAME,
+        "password": Account(bmc.home / "account.json").password,
+    }
 
 
 def simulated_ground(hosts: int) -> Ground:

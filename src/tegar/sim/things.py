@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import uuid as uuids
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from tegar.agent.gate import Report, Verb
 from tegar.agent.host import Host
 from tegar.model.spec import DomainSpec, RouterSpec
 from tegar.model.units import GIB, TIB
 from tegar.wire.guard import SetGuard
 from tegar.wire.virt import DomainState, Ended
+
+if TYPE_CHECKING:
+    from tegar.sim.hands import SimHands
 
 FIRST_VNC_PORT = 5900
 EMPTY_DISK_BYTES = 196_616  # what qemu-img's empty qcow2 takes
@@ -129,12 +131,21 @@ class ReportTo:
     secret: str
 
 
-class Hands(Protocol):
-    """What carries out the orders of a simulated warden."""
+@dataclass
+class SimBmc:
+    """A simulated host's BMC.
 
-    def order(self, number: int, verb: Verb, epoch: int) -> Report:
-        """Carry an order out; return the report that the real hands would send."""
-        ...
+    Attributes:
+        password: of its one account, ``admin``.
+        dark: it does not answer.
+        lies: it says yes and does nothing.
+        resets: how often the host was reset or cycled.
+    """
+
+    password: str = "bmc"  # noqa: S105 - of a simulation
+    dark: bool = False
+    lies: bool = False
+    resets: int = 0
 
 
 @dataclass(eq=False)
@@ -156,10 +167,11 @@ class Machine:
     opened: set[Where] = field(default_factory=set)
     reports: ReportTo | None = None
     agent: Host | None = None
-    hands: Hands | None = None
+    hands: SimHands | None = None
     guard: SetGuard | None = None
     boots_at_s: float | None = None
     ended: list[tuple[float, Ended]] = field(default_factory=list)
+    bmc: SimBmc = field(default_factory=SimBmc)
 
     @property
     def uuid(self) -> str:

@@ -7,6 +7,7 @@ from tegar.kernel.settings import SettingRow
 from tegar.store import (
     accounts,
     affinity,
+    bmcs,
     events,
     hosts,
     images,
@@ -31,6 +32,7 @@ __all__ = [
     "SettingRow",
     "accounts",
     "affinity",
+    "bmcs",
     "events",
     "hosts",
     "images",
