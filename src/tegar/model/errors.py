@@ -6,6 +6,7 @@ TegarError
 ├── OutOfAddresses     533  a network has none left
 ├── InUse              536  others depend on it
 ├── Exists             431  the name is taken
+├── ShuttingDown       503  this server takes no more jobs; a load balancer asks another
 └── HostError          530  a host could not do it
 """
 
@@ -90,3 +91,12 @@ class LoginFailed(TegarError):
 
     username: str
     domain: str
+
+
+@dataclass(eq=False)
+class ShuttingDown(TegarError):
+    """A server that is being taken out of service was asked.  Nothing was done: any other may be asked."""
+
+    code = 503
+    retry = True
+    says = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"
