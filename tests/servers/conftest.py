@@ -1,65 +1,24 @@
-"""A cloud of three management servers on MariaDB behind HAProxy, on simulated hosts."""
+"""A cloud of three management servers, all well before and after each test."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from trio_cloud import Trio
 
 from support.until import until
 from tegar.main import several
 from tegar.main.client import Client
 from tegar.main.down import take_down
-from tegar.main.local import Place, free_port, processes
+from tegar.main.local import Place, free_port
 from tegar.main.several import Several
 from tegar.main.up import up
-
-
-@dataclass
-class Trio:
-    """Three servers, and ways to each of them."""
-
-    cloud: Several
-    facts: dict[str, Any]
-
-    def client(self, name: str = "") -> Client:
-        """Return a client of the administrator, of one server or of the balancer."""
-        endpoint = f"{self.cloud.url(name)}/client/api" if name else self.facts["endpoint"]
-        return Client(endpoint, self.facts["apikey"], self.facts["secretkey"], timeout_s=20)
-
-    def ready(self, name: str) -> httpx.Response:
-        """Ask a server whether it is ready."""
-        return httpx.get(f"{self.cloud.url(name)}/readyz", trust_env=False, timeout=10)
-
-    def kill(self, name: str) -> None:
-        """End a server as a power cut does."""
-        for pid in processes(self.cloud.place, name):
-            os.kill(pid, signal.SIGKILL)
-
-    def row(self, name: str, by: str = "") -> Any:
-        """Return what a server (or the balancer) says of one."""
-        return self.client(by).first("listManagementServers", "managementserver", name=name)
-
-    def sim(self, **orders: Any) -> None:
-        """Order the simulated world."""
-        url = f"http://127.0.0.1:{self.facts['sim_port']}/control"
-        httpx.post(url, json=orders, trust_env=False).raise_for_status()
-
-    def wish(self, name: str) -> dict[str, Any]:
-        """Return parameters that deploy a VM like the first one."""
-        vm = self.client().first("listVirtualMachines", "virtualmachine", id=self.facts["vm"])
-        return {
-            "name": name, "zoneid": vm["zoneid"], "templateid": vm["templateid"],
-            "serviceofferingid": vm["serviceofferingid"], "networkids": vm["nic"][0]["networkid"],
-        }  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from trio_cloud import Trio
 
-from conftest import Trio
 from support.until import until
 from tegar.main.client import ApiFailed
 from tegar.main.local import processes
@@ -80,10 +80,9 @@ def test_reads_through_the_balancer_do_not_notice_that_a_server_is_killed(trio: 
     over = threading.Event()
 
     def ask() -> None:
-        while not over.is_set():
-            answers.append(
-                httpx.get(trio.facts["endpoint"], params=words, cookies=cookies, trust_env=False).status_code
-            )
+        with httpx.Client(cookies=cookies, trust_env=False, timeout=20) as client:
+            while not over.is_set():
+                answers.append(client.get(trio.facts["endpoint"], params=words).status_code)
 
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:

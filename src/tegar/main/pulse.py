@@ -7,14 +7,16 @@ from collections.abc import Callable
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tegar.kernel.clock import Clock
+
 WITHIN_S = 1
 QUESTION = (
     "SELECT 1 FROM lease LIMIT 1"  # a table: a Galera node without its cluster refuses this and not SELECT 1
 )
 
 
-def pulse(url: str) -> Callable[[], bool]:
-    """Return a function that says whether the database at *url* answers within about two seconds.
+def pulse(url: str, clock: Clock) -> Callable[[], bool]:
+    """Return a function that says whether the database at *url* answers within a second or so.
 
     Commands may have all connections of their pool and wait for locks; this has its own and waits
     for none, so it is as fast as the database is.
@@ -39,5 +41,11 @@ def pulse(url: str) -> Callable[[], bool]:
             return False
         return True
 
-    # Twice: the kept connection may be one to a node that is gone, and the next is a fresh one.
-    return lambda: asked() or asked()
+    def answers() -> bool:
+        began_s = clock.mono_s()
+        if asked():
+            return True
+        # At once an error: the kept connection was one to a node that is gone, and the next is a fresh one.
+        return clock.mono_s() - began_s < WITHIN_S / 2 and asked()
+
+    return answers

@@ -75,7 +75,7 @@ class Server:
         )
         self.world = World(self.clock, self.vault, self.runner.server_uuid, leaving=lambda: self.duty.leaving)
         self.api = Api(self.db, self.world)
-        self._database_answers = pulse(config.url)
+        self._database_answers = pulse(config.url, self.clock)
         self._http: uvicorn.Server | None = None
 
     def _found(self) -> None:
