@@ -172,3 +172,18 @@ def test_no_server_is_ready_while_the_database_does_not_answer(trio: Trio) -> No
         assert "root@" not in answer.text
 
     until(lambda: trio.ready("s1").is_success, "s1 is ready again")
+
+
+def test_servers_do_not_call_each_other_dead_after_the_database_was_away(trio: Trio) -> None:
+    def names() -> list[str]:
+        return [trio.ready(name).json()["server"] for name in trio.cloud.names]
+
+    before = names()
+    with frozen(processes(trio.cloud.place, "mariadb")):
+        for name in trio.cloud.names:
+            until(lambda n=name: "lost its lease" in trio.ready(n).text, f"{name} could not beat")  # type: ignore[misc]
+    for name in trio.cloud.names:
+        until(lambda n=name: trio.ready(n).is_success, f"{name} is ready again")  # type: ignore[misc]
+
+    assert names() == before
+    assert {trio.row(name)["state"] for name in trio.cloud.names} == {"Up"}
