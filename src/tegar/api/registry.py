@@ -26,6 +26,7 @@ from tegar.api.commands import (
     physical_network,
     pod,
     pool,
+    server,
     service_offering,
     ssh_key,
     template,
@@ -69,6 +70,7 @@ MODULES = (
     network,
     vlan_range,
     address,
+    server,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

@@ -9,6 +9,7 @@ TegarError
 ├── WrongPassword      530  a BMC does not let us in
 ├── BmcRefused         530  a BMC said no, or nonsense
 ├── NotProven          530  a host is not known to be off
+├── ShuttingDown       503  this server takes no more jobs; a load balancer asks another
 └── HostError          530  a host could not do it
 """
 
@@ -128,3 +129,12 @@ class NotProven(TegarError):
     wanted: str
     waited_s: float
     why: str
+
+
+@dataclass(eq=False)
+class ShuttingDown(TegarError):
+    """A server that is being taken out of service was asked.  Nothing was done: any other may be asked."""
+
+    code = 503
+    retry = True
+    says = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"

@@ -1,0 +1,1 @@
+"""Drills: real faults on real processes, measured."""
