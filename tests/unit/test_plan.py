@@ -15,8 +15,8 @@ from tegar.model.units import GIB
 from tegar.scheduler import plan
 from tegar.scheduler.board import Board
 from tegar.scheduler.filters import FILTERS
-from tegar.scheduler.picture import Guest, Picture, tolerated, with_hosts
-from tegar.scheduler.plan import Plan, Shortfall, check, lose, survive
+from tegar.scheduler.picture import Guest, Picture, tolerated, with_hosts, with_vm, without
+from tegar.scheduler.plan import Plan, Shortfall, check, evacuate, lose, survive
 from tegar.scheduler.view import GroupView, HostView, Mate, Request
 
 LIKE_HOST = HostView(
@@ -189,12 +189,26 @@ def test_beyond_what_can_be_tried_a_bound_is_asked(monkeypatch: pytest.MonkeyPat
 
 def test_a_board_can_be_asked_what_if_a_vm_were_there_too() -> None:
     board = Board(picture([host(1, 2), host(2, 2)], [vm(1, 1, 2)]))
+    one = vm(2, 0)
 
     assert check(board, 1) is None
-    assert "if host h1 were lost" in str(check(board.holding(2, GIB, 0), 1))
-    assert check(board.holding(1, GIB, 0), 1) is None
-    assert "if host h1 were lost" in str(check(board.holding(1, GIB, 500, vm(2, 1)), 1))
+    assert "if host h1 were lost" in str(check(board.holding(one, 2, ha=False), 1))
+    assert check(board.holding(one, 1, ha=False), 1) is None
+    assert "if host h1 were lost" in str(check(board.holding(one, 1, ha=True), 1))
     assert check(board, 1) is None
+
+
+def test_an_evacuation_is_packed_like_a_loss_and_closes_the_host() -> None:
+    plain, ha = vm(2, 1, 2), vm(1, 1, 1)
+    three = picture([host(1, 5), host(2, 3), host(3, 3)], [ha])
+
+    after = evacuate(three, 1, [plain, ha])
+
+    assert isinstance(after, Picture)
+    assert [h.free_memory_bytes // GIB for h in after.hosts] == [8, 0, 3]
+    assert [g.host_ids for g in after.guests] == [(2,)]
+    assert not after.takes(after.hosts[0])
+    assert isinstance(evacuate(three, 1, [vm(2, 1, 4)]), Shortfall)
 
 
 # ── properties ──
@@ -365,19 +379,26 @@ def test_with_one_host_left_it_is_exact_so_less_room_never_helps(shown: Picture,
             assert isinstance(lose(shown, lost), Plan)
 
 
-@settings(max_examples=100, deadline=None)
-@given(pictures(), st.integers(1, 5), st.integers(1, 4), st.booleans())
-def test_holding_is_as_if_it_had_been_drawn_so(shown: Picture, at: int, size: int, ha: bool) -> None:
-    view = next((h for h in shown.hosts if h.id == at), shown.hosts[0])
-    guest = vm(50, view.id, size) if ha else None
-    after = with_hosts(shown, {view.id: replace(
-        view, free_memory_bytes=view.free_memory_bytes - size * GIB, free_cpu_mhz=view.free_cpu_mhz - 500
-    )})  # fmt: skip
-    if guest:
-        after = replace(after, guests=(*after.guests, guest))
+@settings(max_examples=150, deadline=None)
+@given(
+    pictures(), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.sets(st.integers(1, 3), max_size=1)
+)
+def test_holding_is_as_if_it_had_been_drawn_so(
+    shown: Picture, at: int, size: int, ha: bool, groups: set[int]
+) -> None:
+    host_id = min(at, len(shown.hosts))
+    one = vm(50, 0, size, apart=frozenset(groups - {3}), together=frozenset(groups & {3}), host_ids=())
+    held, drawn = Board(shown).holding(one, host_id, ha=ha), with_vm(shown, one, host_id, ha=ha)
 
-    for lost in range(1, len(shown.hosts) + 1):
-        held = Board(shown).holding(view.id, size * GIB, 500, guest)
-        assert isinstance(check(held, 1, first=[frozenset({lost})]), Shortfall) == isinstance(
-            check(Board(after), 1, first=[frozenset({lost})]), Shortfall
-        ) or shown.lost  # fmt: skip
+    assert str(check(held, 1)) == str(check(Board(drawn), 1)) or held.scarce != Board(drawn).scarce
+
+
+@settings(max_examples=100, deadline=None)
+@given(pictures(groups=False))
+def test_what_leaves_and_comes_back_changes_nothing(shown: Picture) -> None:
+    for guest in shown.guests:
+        if len(guest.host_ids) == 1:
+            back = with_vm(without(shown, guest), guest, guest.host_ids[0], ha=True)
+            assert back.hosts == shown.hosts
+            assert set(back.guests) == set(shown.guests)
+            assert {g: m for g, m in back.mates.items() if m} == {g: m for g, m in shown.mates.items() if m}

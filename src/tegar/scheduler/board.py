@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tegar.scheduler.picture import Guest, Picture
+from tegar.scheduler.picture import Guest, Picture, with_mate
 from tegar.scheduler.view import HostView
 
 MEMORY, CPU = 0, 1
@@ -65,16 +65,18 @@ class Board:
             self._rooms[by] = sorted((room[by], host_id) for host_id, room in self.free.items())
         return self._rooms[by]
 
-    def holding(self, host_id: int, memory_bytes: int, cpu_mhz: int, guest: Guest | None = None) -> Board:
-        """Return the board when a VM holds room on a host besides, HA when it is given as a guest."""
+    def holding(self, vm: Guest, host_id: int, *, ha: bool) -> Board:
+        """Return the board when a VM that is nowhere holds room on a host; one without HA is not restarted."""
         other = object.__new__(Board)
         other.__dict__.update(self.__dict__)
         if host_id in self.free:
             memory, mhz = self.free[host_id]
-            other.free = {**self.free, host_id: (memory - memory_bytes, mhz - cpu_mhz)}
+            other.free = {**self.free, host_id: (memory - vm.memory_bytes, mhz - vm.cpus * vm.cpu_mhz)}
             other._rooms = {}
-        if guest is not None:
-            items = sorted((*self.on.get(host_id, ()), self._alone(guest)), key=_size(self.scarce))
+        if vm.apart or vm.together:
+            other.picture = replace(self.picture, mates=with_mate(self.picture, vm, host_id))
+        if ha:
+            items = sorted((*self.on.get(host_id, ()), self._alone(vm)), key=_size(self.scarce))
             other.on = {**self.on, host_id: tuple(items)}
         return other
 

@@ -68,3 +68,33 @@ def tolerated(picture: Picture, wanted: int) -> int:
 def with_hosts(picture: Picture, hosts: Mapping[int, HostView]) -> Picture:
     """Return the picture with other views of some hosts."""
     return replace(picture, hosts=tuple(hosts.get(h.id, h) for h in picture.hosts))
+
+
+def without(picture: Picture, vm: Guest) -> Picture:
+    """Return the picture as if a VM, HA or not, were nowhere."""
+    mates = {group: frozenset(m for m in found if m[0] != vm.id) for group, found in picture.mates.items()}
+    kept = tuple(g for g in picture.guests if g.id != vm.id)
+    rooms = {h.id: _more(h, vm, -1) for h in picture.hosts if h.id in vm.host_ids}
+    return replace(with_hosts(picture, rooms), guests=kept, mates=mates)
+
+
+def with_vm(picture: Picture, vm: Guest, host_id: int, *, ha: bool) -> Picture:
+    """Return the picture as if a VM that is nowhere were on a host."""
+    there = replace(vm, host_ids=(host_id,))
+    rooms = {h.id: _more(h, vm, 1) for h in picture.hosts if h.id == host_id}
+    guests = (*picture.guests, there) if ha else picture.guests
+    return replace(with_hosts(picture, rooms), guests=guests, mates=with_mate(picture, vm, host_id))
+
+
+def with_mate(picture: Picture, vm: Guest, host_id: int) -> Mapping[int, frozenset[tuple[int, int]]]:
+    """Return who is in the strict groups when a VM is on a host too."""
+    groups = vm.apart | vm.together
+    return {**picture.mates, **{g: picture.mates.get(g, frozenset()) | {(vm.id, host_id)} for g in groups}}
+
+
+def _more(host: HostView, vm: Guest, sign: int) -> HostView:
+    return replace(
+        host,
+        free_memory_bytes=host.free_memory_bytes - sign * vm.memory_bytes,
+        free_cpu_mhz=host.free_cpu_mhz - sign * vm.cpus * vm.cpu_mhz,
+    )

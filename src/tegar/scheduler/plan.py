@@ -10,14 +10,14 @@ although a cleverer packing exists; with guests of one size it is exact.  Beyond
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
 from tegar.scheduler import slots
 from tegar.scheduler.board import CPU, MEMORY, Board, Bundle, Packed
-from tegar.scheduler.picture import Guest, Picture, tolerated
+from tegar.scheduler.picture import Guest, Picture, tolerated, with_hosts, with_vm, without
 
 COMBINATIONS = 500
 
@@ -109,6 +109,19 @@ def check(board: Board, n: int, *, first: Iterable[frozenset[int]] = ()) -> Shor
         if isinstance(found, Shortfall):
             return found
     return None
+
+
+def evacuate(picture: Picture, host_id: int, load: Sequence[Guest]) -> Picture | Shortfall:
+    """Return the picture when all VMs of a host, HA or not, have moved to others and nothing comes to it."""
+    closed = with_hosts(picture, {h.id: replace(h, enabled=False) for h in picture.hosts if h.id == host_id})
+    moving = replace(closed, guests=tuple(load))
+    found = _lose(Board(replace(moving, lost=frozenset())), frozenset({host_id}))
+    if isinstance(found, Shortfall):
+        return found
+    ha = {g.id for g in picture.guests}
+    for move in found.moves():
+        closed = with_vm(without(closed, move.guest), move.guest, move.host_id, ha=move.guest.id in ha)
+    return closed
 
 
 def _each(first: Iterable[frozenset[int]], rest: Iterable[frozenset[int]]) -> Iterator[frozenset[int]]:

@@ -7,6 +7,7 @@ from tegar.kernel.settings import SettingRow
 from tegar.store import (
     accounts,
     affinity,
+    dependencies,
     events,
     hosts,
     images,
@@ -30,6 +31,7 @@ __all__ = [
     "SettingRow",
     "accounts",
     "affinity",
+    "dependencies",
     "events",
     "hosts",
     "images",
