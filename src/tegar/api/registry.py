@@ -15,7 +15,9 @@ from tegar.api.commands import (
     disk_offering,
     domain,
     event,
+    high_availability,
     host,
+    host_ha,
     image_store,
     job,
     network,
@@ -32,6 +34,7 @@ from tegar.api.commands import (
     vlan_range,
     vm,
     volume,
+    witness,
     zone,
 )
 from tegar.kernel.command import Command
@@ -67,6 +70,9 @@ MODULES = (
     network,
     vlan_range,
     address,
+    host_ha,
+    high_availability,
+    witness,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
 from tegar.model.affinity import STRICT, Kind
 from tegar.model.errors import PromiseBroken
+from tegar.model.host import Resource, State
 from tegar.model.settings import HA_ADMISSION_OVERRIDE, HA_HOSTS_TOLERATED
 from tegar.saga.hold import Choice, host_views, words
 from tegar.scheduler import plan
@@ -65,6 +66,32 @@ def picture(s: Session, cluster: Cluster, now_s: float) -> Picture:
         lost=frozenset(lease.host_id for lease in leases if lease.state == "dead"),
         closed=frozenset(lease.host_id for lease in leases if lease.quarantined_until_s > now_s),
     )
+
+
+def reserves(s: Session) -> dict[int, tuple[int, int]]:
+    """Return how much CPU (MHz) and memory (bytes) each cluster keeps for VMs of failed hosts, by cluster id.
+
+    That is what the HA VMs of its fullest hosts hold, of as many as it promises to survive.  The proof itself
+    is by packing; this sum is what operators are shown.
+    """
+    stmt = select(Host).join(HostLease, HostLease.host_id == Host.id)
+    guarded = s.scalars(stmt.where(live(Host), Host.ha_enabled.is_(True))).all()
+    held: dict[int, tuple[int, int]] = {}
+    sums = select(Hold.host_id, func.sum(Hold.cpu_mhz), func.sum(Hold.memory_bytes))
+    sums = sums.join(Vm, Vm.id == Hold.vm_id).where(Vm.ha.is_(True)).group_by(Hold.host_id)
+    if guarded:
+        held = {host_id: (int(mhz), int(size)) for host_id, mhz, size in s.execute(sums)}
+    found = {}
+    for cluster_id in {h.cluster_id for h in guarded}:
+        mine = [h for h in guarded if h.cluster_id == cluster_id]
+        usable = sum(h.state == State.UP and h.resource_state == Resource.ENABLED for h in mine)
+        n = max(0, min(promised(s, s.get_one(Cluster, cluster_id)), usable - 1))
+        amounts = [held.get(h.id, (0, 0)) for h in mine]
+        found[cluster_id] = (
+            sum(sorted((a[0] for a in amounts), reverse=True)[:n]),
+            sum(sorted((a[1] for a in amounts), reverse=True)[:n]),
+        )
+    return found
 
 
 def guest(s: Session, vm: Vm, host_ids: tuple[int, ...]) -> Guest:
