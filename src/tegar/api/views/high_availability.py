@@ -46,7 +46,7 @@ class LeaseView(TypedDict, total=False):
     braked: bool
     flaps: int | None
     quarantineduntil: str | None
-    deathsafter: float | None
+    deadafter: float | None
 
 
 class ProofView(TypedDict, total=False):
@@ -156,7 +156,7 @@ def leases(ctx: Ctx, rows: Sequence[Host]) -> list[LeaseView]:
         if lease is not None:
             view["lease"], view["boot"], view["epoch"] = lease.state, lease.boot, lease.epoch
             view["since"], view["flaps"] = date(lease.since_s), lease.flaps
-            view["deathsafter"] = lease.dead_s
+            view["deadafter"] = lease.dead_s
             if lease.quarantined_until_s > ctx.now_s:
                 view["quarantineduntil"] = date(lease.quarantined_until_s)
         views.append(view)
