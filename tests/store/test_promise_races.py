@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from sqlalchemy.orm import Session
 from test_races import ask, cloud, text_of, together, work_off
 
 from support.cloud import Cloud
@@ -59,11 +60,11 @@ def test_transactions_that_place_at_once_come_one_after_the_other(cloud: Cloud) 
     ids = cloud.db.read(lambda s: [vm.id for vm in s.query(Vm).order_by(Vm.id)])
 
     def place(n: int) -> str:
-        def work(s: object) -> str:
-            vm = s.get_one(Vm, ids[n])  # type: ignore[attr-defined]
+        def work(s: Session) -> str:
+            vm = s.get_one(Vm, ids[n])
             hold.take(
                 s, vm, hold.request(s, vm, only_host_id=None), promise.keeping(s, vm, cloud.clock.now_s())
-            )  # type: ignore[arg-type]
+            )
             return "placed"
 
         try:

@@ -91,6 +91,7 @@ class MoveView(TypedDict, total=False):
 class VerdictView(TypedDict, total=False):
     """What would happen to a cluster that loses as many hosts as asked, or, with a host, when that is lost."""
 
+    id: str
     clusterid: str
     clustername: str
     hostid: str | None
@@ -217,6 +218,7 @@ def verdicts(ctx: Ctx, rows: Sequence[Verdict]) -> list[VerdictView]:
     vms = load(ctx.s, Vm, (m.guest.id for m in moves))
     return [
         {
+            "id": (r.host or r.cluster).uuid,
             "clusterid": r.cluster.uuid,
             "clustername": r.cluster.name,
             "hostid": r.host.uuid if r.host else None,
