@@ -18,7 +18,7 @@ from tegar.model.affinity import STRICT, Kind
 from tegar.model.errors import PromiseBroken
 from tegar.model.host import Resource, State
 from tegar.model.settings import HA_ADMISSION_OVERRIDE, HA_HOSTS_TOLERATED
-from tegar.saga.hold import Choice, host_views, words
+from tegar.saga.hold import NO_TAGS, Choice, host_views, words
 from tegar.scheduler import plan
 from tegar.scheduler.board import Board
 from tegar.scheduler.picture import Guest, Picture, tolerated, without
@@ -115,19 +115,18 @@ def _guests(s: Session, cluster: Cluster) -> Iterator[Guest]:
         .order_by(Hold.id)
     )  # fmt: skip
     rows = s.execute(stmt).all()
-    places: dict[int, list[int]] = defaultdict(list)
+    places: dict[int, tuple[int, ...]] = {}
     for row in rows:
-        places[row.id].append(row.host_id)
-    ids = {row.offering_id for row in rows}
-    tagged = select(ServiceOffering.id, ServiceOffering.host_tags).where(ServiceOffering.id.in_(ids))
+        places[row[0]] = (*places.get(row[0], ()), row[-1])
+    tagged = select(ServiceOffering.id, ServiceOffering.host_tags).where(ServiceOffering.host_tags != "")
     tags = {id: words(text) for id, text in s.execute(tagged)}
-    groups = _groups(s, None)
-    for row in {row.id: row for row in rows}.values():
-        own = groups.get(row.id, NO_GROUPS)
-        yield Guest(
-            row.id, row.name, tuple(places[row.id]), row.cpus, row.cpu_mhz, row.memory_bytes, row.hypervisor,
-            row.ha_priority, tags[row.offering_id], own[Kind.APART], own[Kind.TOGETHER],
-        )  # fmt: skip
+    groups, seen = _groups(s, None), set()
+    for id, name, cpus, cpu_mhz, memory_bytes, hypervisor, priority, offering_id, _ in rows:
+        if id not in seen:
+            seen.add(id)
+            own = groups.get(id, NO_GROUPS)
+            yield Guest(id, name, places[id], cpus, cpu_mhz, memory_bytes, hypervisor, priority,
+                        tags.get(offering_id, NO_TAGS), own[Kind.APART], own[Kind.TOGETHER])  # fmt: skip
 
 
 NO_GROUPS: dict[Kind, frozenset[int]] = {Kind.APART: frozenset(), Kind.TOGETHER: frozenset()}
