@@ -20,6 +20,7 @@ USAGE = """usage: tegar COMMAND [options]
   sim           simulated hosts
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
+  drill NAME    hurt a cloud of its own and measure how it heals; the same
 """
 
 
@@ -49,6 +50,7 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
         "up": _up,
         "down": _down,
         "bench": _bench,
+        "drill": _drill,
     }
 
 
@@ -119,3 +121,9 @@ def _bench(argv: Sequence[str]) -> int:
     from tegar.main.bench import main_bench
 
     return main_bench(argv)
+
+
+def _drill(argv: Sequence[str]) -> int:
+    from tegar.main.drill import main_drill
+
+    return main_drill(argv)

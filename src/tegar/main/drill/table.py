@@ -1,0 +1,56 @@
+"""All drills, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tegar.main.drill import cables, host_loss, mass, process_death
+from tegar.main.drill.marks import Run
+from tegar.main.drill.stage import Needs, Options, Say, Stage
+from tegar.main.drill.watch import Watch
+
+Once = Callable[[Stage, Watch, Options], tuple[float, dict[str, float]]]
+Whole = Callable[[Path, Options, Say], list[Run]]
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill.
+
+    Attributes:
+        once: makes the fault in a watched cloud and returns its figure in seconds, and further figures.
+        limits_s: what the figures must not exceed: ``p50``, ``p99``, ``max``.
+        needs: the cloud.
+        bmc_limits_s: the same with baseboard controllers.
+    """
+
+    once: Once
+    limits_s: Mapping[str, float]
+    needs: Needs = field(default_factory=Needs)
+    bmc_limits_s: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class OwnCloud:
+    """A drill that makes its cloud and its runs itself."""
+
+    whole: Whole
+    limits_s: Mapping[str, float]
+
+
+DRILLS: dict[str, Drill | OwnCloud] = {
+    "qemu-death": Drill(process_death.qemu_death, {"max": 1.5}),
+    "agent-death": Drill(process_death.agent_death, {"max": 5.0}),
+    "libvirtd-death": Drill(process_death.libvirtd_death, {"max": 5.0}),
+    "warden-stopped": Drill(process_death.warden_stopped, {"p99": 9.0}),
+    "host-power-loss": Drill(
+        host_loss.host_power_loss, {"p50": 8.0, "p99": 9.0}, Needs(vms=2), bmc_limits_s={"p99": 6.0}
+    ),
+    "host-isolated": Drill(host_loss.host_isolated, {}, Needs(vms=2)),
+    "leader-death": Drill(host_loss.leader_death, {"p99": 12.0}, Needs(servers=3, vms=2)),
+    "switch-blip": Drill(cables.switch_blip, {"max": 3.0}, Needs(vms=2)),
+    "management-cut": Drill(cables.management_cut, {"max": process_death.UNNOTICED_S}, Needs(vms=2)),
+    "mass-failure": OwnCloud(mass.mass_failure, {"max": 15.0}),
+}
