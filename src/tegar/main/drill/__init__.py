@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def main_drill(argv: Sequence[str]) -> int:
     limits_s = _limits_s(drill, options)
     trouble = ""
     try:
-        _perform(given.name, drill, given.dir, options, runs, say)
+        with redirect_stdout(sys.stderr):
+            _perform(given.name, drill, given.dir, options, runs, say)
     except FAILURES as e:
         trouble = str(e)
         say(f"the drill ends here: {trouble}")

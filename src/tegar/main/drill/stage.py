@@ -25,6 +25,8 @@ from tegar.store.leases import HostLease
 
 OFFERING, WRITE_PERIOD_MS = "Drill", 200
 RESTORE_S = 240.0
+PATIENCE_S = 15.0
+"""What is Stopped for so long after a run will not be started by anybody else."""
 Say = Callable[[str], None]
 
 
@@ -149,7 +151,11 @@ class Stage:
             nonlocal helped
             with suppress(ApiFailed):
                 why[0] = self.settled()
-            if why[0].endswith("is Stopped") and not helped and time.monotonic() > end_s - RESTORE_S / 2:
+            if (
+                why[0].endswith("is Stopped")
+                and not helped
+                and time.monotonic() > end_s - RESTORE_S + PATIENCE_S
+            ):
                 helped = True  # nobody started it again, which its run has said: the next run wants it
                 self._start_stopped()
             return not why[0]

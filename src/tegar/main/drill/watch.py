@@ -15,7 +15,7 @@ from tegar.main.drill.prober import Prober, get
 from tegar.main.drill.stage import DrillError, Guest, Stage
 
 T = TypeVar("T")
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 ANSWER_PATIENCE_S = 120.0
 PAUSED_S = 1.5
 """A guest that computed nothing for so long is paused: each writes to its disk five times a second."""
