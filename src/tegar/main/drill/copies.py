@@ -105,6 +105,7 @@ class Copies:
     def _find_new(self, here: Iterable[int], now_s: float) -> None:
         have = {c.pid: c for c in self.all if c.ended_s is None}
         seen: set[tuple[int, int]] = set()
+        booted_s = _booted_s()
         for pid in here:
             ticks = start_ticks(pid)
             if ticks is None or (pid in have and have[pid].ticks == ticks):
@@ -112,7 +113,7 @@ class Copies:
             if (pid, ticks) in self._ignored:
                 seen.add((pid, ticks))
                 continue
-            started_s = now_s - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks * _TICK_S)
+            started_s = ticks * _TICK_S + booted_s
             vm = vm_of(pid)
             if vm is not None:
                 self.all.append(Copy(vm, self._place(pid), pid, ticks, started_s))
@@ -159,6 +160,15 @@ def _advance(copy: Copy, now_s: float) -> str:
     if wrote:
         copy.last_wrote_s = now_s
     return " and ".join(word for word, true in (("computed", computed), ("wrote", wrote)) if true)
+
+
+def _booted_s() -> float:
+    """Return when the machine booted; of three readings the one with the least time between the clocks."""
+    readings = []
+    for _ in range(3):
+        before_s, now_s = time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+        readings.append((time.clock_gettime(time.CLOCK_BOOTTIME) - before_s, now_s - before_s))
+    return min(readings)[1]
 
 
 def start_ticks(pid: int) -> int | None:

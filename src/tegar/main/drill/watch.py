@@ -91,8 +91,10 @@ class Watch:
         """Return what this run was, with what the guests' disks and the cloud's own records say."""
         for prober in self.probers.values():
             prober.stop()
-        lost, twice, troubles = 0, {t.vm for t in self.copies.twice}, [failure] if failure else []
-        for sign in self.copies.twice[:5]:
+        ours = {guest.uuid for guest in self.stage.guests}
+        signs = [sign for sign in self.copies.twice if sign.vm in ours]
+        lost, twice, troubles = 0, {sign.vm for sign in signs}, [failure] if failure else []
+        for sign in signs[:5]:
             self.mark(FAULT, f"TWICE: {sign.older} {sign.did} while {sign.newer} runs it", sign.at_s)
         for guest in self.stage.guests:
             verdict = self._verdict(guest)
@@ -127,8 +129,10 @@ class Watch:
 
     def _mark_copies(self) -> None:
         names = {guest.uuid: guest.name for guest in self.stage.guests}
-        for copy in self.copies.all:
-            name = names.get(copy.vm, copy.vm)
+        for copy in self.copies.all:  # of every lab on this machine
+            if copy.vm not in names:
+                continue
+            name = names[copy.vm]
             if copy.started_s > self.began_s:
                 self.mark(START, f"{name} starts on {copy.host}", copy.started_s)
             ran_s, until_s = copy.last_ran_s, copy.ended_s or time.time()
