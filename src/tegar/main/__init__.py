@@ -16,6 +16,7 @@ USAGE = """usage: tegar COMMAND [options]
   host join     make this machine a host of the cloud (run on the host)
   agent         answer the cloud's servers (run on a host that joined)
   ha witness    name a witness and print its configuration (run on a server)
+  ha check      look at everything that a failover stands on (run on a server)
   warden        keep this host's lease and its watchdog (run on the host, beside the agent)
   witness       keep the leases of hosts, in memory (three or five machines: docs/ha.md)
   sim           simulated hosts
@@ -46,6 +47,7 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
         "host join": _join,
         "agent": _agent,
         "ha witness": _ha_witness,
+        "ha check": _ha_check,
         "warden": _warden,
         "witness": _witness,
         "sim": _sim,
@@ -93,6 +95,12 @@ def _ha_witness(argv: Sequence[str]) -> int:
     from tegar.main.ha import main_witness
 
     return main_witness(argv)
+
+
+def _ha_check(argv: Sequence[str]) -> int:
+    from tegar.main.ha_check import main_check
+
+    return main_check(argv)
 
 
 def _warden(argv: Sequence[str]) -> int:
