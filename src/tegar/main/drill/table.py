@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tegar.main.bench import leases
 from tegar.main.drill import cables, host_loss, mass, process_death
 from tegar.main.drill.marks import Run
 from tegar.main.drill.stage import Needs, Options, Say, Stage
@@ -40,7 +42,32 @@ class OwnCloud:
     limits_s: Mapping[str, float]
 
 
-DRILLS: dict[str, Drill | OwnCloud] = {
+@dataclass(frozen=True)
+class Measured:
+    """A drill that says itself what it found, in the words of the others.
+
+    Attributes:
+        measure: told whom to tell, and how many runs.
+        limits_s: what the largest of its figures must not exceed, by the name of the figures.
+    """
+
+    measure: Callable[[Say, int], dict[str, Any]]
+    limits_s: Mapping[str, float] = field(default_factory=dict)
+
+    def passed(self, found: Mapping[str, Any]) -> bool:
+        """Return whether all is as it should be."""
+        clean = not found.get("lost") and not found.get("double_runs") and found.get("ok", True)
+        return clean and all(found[name]["max"] <= limit for name, limit in self.limits_s.items())
+
+
+def _leases(say: Say, runs: int) -> dict[str, Any]:
+    """Let 10,000 hosts renew at one witness; more runs take longer and say no more."""
+    found = leases.measure(say=say, hosts=10_000, seconds=30.0)
+    lost = found["alone"]["lost"] + found["with_survey"]["lost"]
+    return {"runs": 1, "seconds": {}, "lost": lost, "double_runs": 0, **found}
+
+
+DRILLS: dict[str, Drill | OwnCloud | Measured] = {
     "qemu-death": Drill(process_death.qemu_death, {"max": 1.5}),
     "agent-death": Drill(process_death.agent_death, {"max": 5.0}),
     "libvirtd-death": Drill(process_death.libvirtd_death, {"max": 5.0}),
@@ -53,4 +80,5 @@ DRILLS: dict[str, Drill | OwnCloud] = {
     "switch-blip": Drill(cables.switch_blip, {"max": 3.0}, Needs(vms=2)),
     "management-cut": Drill(cables.management_cut, {"max": process_death.UNNOTICED_S}, Needs(vms=2)),
     "mass-failure": OwnCloud(mass.mass_failure, {"max": 15.0}),
+    "leases": Measured(_leases),
 }
