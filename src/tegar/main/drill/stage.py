@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -177,8 +178,10 @@ def open_stage(root: Path, needs: Needs, say: Say) -> Stage:
         DrillError: a drill needs real hosts, and they cannot be had here.
     """
     place = Place(root.absolute())
-    more: dict[str, Any] = {"servers": needs.servers} if needs.servers > 1 else {}
-    facts = up(place, hosts=needs.hosts, simulated=False, port=free_port(0), say=say, **more)
+    facts = _kept(place, needs)
+    if facts is None:
+        more: dict[str, Any] = {"servers": needs.servers} if needs.servers > 1 else {}
+        facts = up(place, hosts=needs.hosts, simulated=False, port=free_port(0), say=say, **more)
     lab = attach(place.lab)
     if facts["simulated"] or lab is None:
         raise DrillError("this drill needs real hosts: root, and the packages of the lab")
@@ -191,6 +194,16 @@ def open_stage(root: Path, needs: Needs, say: Say) -> Stage:
             raise DrillError(f"{guest.name} does not answer at {guest.address}")
     stage.restore()
     return stage
+
+
+def _kept(place: Place, needs: Needs) -> dict[str, Any] | None:
+    """Return the facts of a cloud that an earlier drill left here and that will do as it is."""
+    lab = attach(place.lab)
+    if lab is None or not place.facts.exists() or len(lab.hosts) < needs.hosts:
+        return None
+    facts: dict[str, Any] = json.loads(place.facts.read_text())
+    whole = "vm" in facts and bool(processes(place)) and all(h.powered() for h in lab.hosts.values())
+    return facts if whole and int(facts.get("servers", 1)) == needs.servers else None
 
 
 def _quiet_hello(api: Client) -> None:
