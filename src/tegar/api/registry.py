@@ -7,6 +7,7 @@ from tegar.api.commands import (
     address,
     affinity,
     api,
+    bmc,
     capability,
     capacity,
     cluster,
@@ -25,6 +26,7 @@ from tegar.api.commands import (
     physical_network,
     pod,
     pool,
+    server,
     service_offering,
     ssh_key,
     template,
@@ -55,6 +57,7 @@ MODULES = (
     disk_offering,
     network_offering,
     host,
+    bmc,
     ssh_key,
     affinity,
     configuration,
@@ -67,6 +70,7 @@ MODULES = (
     network,
     vlan_range,
     address,
+    server,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

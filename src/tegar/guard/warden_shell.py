@@ -45,7 +45,7 @@ class WardenConfig(msgspec.Struct, frozen=True):
     hands: str  # the Unix datagram socket of what speaks to QEMU
     reports: str  # ours, for its reports; ``{"restart": true}`` ends us, to be started again
     watchdog: str = ""
-    timing: str | dict[str, float] = "default"  # a name, or what differs from the default
+    timing: str | dict[str, int | float] = "default"  # a name, or what differs from the default
 
 
 class WardenShell:

@@ -6,6 +6,10 @@ TegarError
 ├── OutOfAddresses     533  a network has none left
 ├── InUse              536  others depend on it
 ├── Exists             431  the name is taken
+├── WrongPassword      530  a BMC does not let us in
+├── BmcRefused         530  a BMC said no, or nonsense
+├── NotProven          530  a host is not known to be off
+├── ShuttingDown       503  this server takes no more jobs; a load balancer asks another
 └── HostError          530  a host could not do it
 """
 
@@ -90,3 +94,47 @@ class LoginFailed(TegarError):
 
     username: str
     domain: str
+
+
+@dataclass(eq=False)
+class WrongPassword(TegarError):
+    """A BMC does not know the user, or not with this password; never says which password."""
+
+    cs_code = 4340
+    says = "The BMC at {bmc} does not accept the user name {username} with the password it was given"
+
+    bmc: str
+    username: str
+
+
+@dataclass(eq=False)
+class BmcRefused(TegarError):
+    """A BMC answered, and not as it should; asking the same again will not help."""
+
+    cs_code = 4340
+    says = "The BMC at {bmc} refused: {why}"
+
+    bmc: str
+    why: str
+
+
+@dataclass(eq=False)
+class NotProven(TegarError):
+    """A BMC did not read what was wanted of it in time, whatever it had promised."""
+
+    cs_code = 4340
+    says = "The BMC at {bmc} did not read {wanted} within {waited_s:.1f} s: {why}"
+
+    bmc: str
+    wanted: str
+    waited_s: float
+    why: str
+
+
+@dataclass(eq=False)
+class ShuttingDown(TegarError):
+    """A server that is being taken out of service was asked.  Nothing was done: any other may be asked."""
+
+    code = 503
+    retry = True
+    says = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"

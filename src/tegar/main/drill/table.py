@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tegar.main.bench import leases
-from tegar.main.drill import cables, host_loss, mass, process_death
+from tegar.main.drill import cables, host_loss, mass, process_death, servers
 from tegar.main.drill.marks import Run
 from tegar.main.drill.stage import Needs, Options, Say, Stage
 from tegar.main.drill.watch import Watch
@@ -81,4 +81,8 @@ DRILLS: dict[str, Drill | OwnCloud | Measured] = {
     "management-cut": Drill(cables.management_cut, {"max": process_death.UNNOTICED_S}, Needs(vms=2)),
     "mass-failure": OwnCloud(mass.mass_failure, {"max": 15.0}),
     "leases": Measured(_leases),
+    **{
+        name: Measured(measure, {"gap_seconds": 3.0, "seconds": 5.0})
+        for name, measure in servers.DRILLS.items()
+    },
 }

@@ -15,6 +15,7 @@ import os_type from "./os_type.js";
 import physical_network from "./physical_network.js";
 import pod from "./pod.js";
 import pool from "./pool.js";
+import server from "./server.js";
 import service_offering from "./service_offering.js";
 import setting from "./setting.js";
 import ssh_key from "./ssh_key.js";
@@ -29,7 +30,7 @@ export const GROUPS = [
   ["Storage", [volume, disk_offering, pool, image_store]],
   ["Network", [network, network_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
-  ["Cloud", [event, job, domain, account, user, setting]],
+  ["Cloud", [event, job, domain, account, user, setting, server]],
 ];
 
 const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type];
