@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from tegar.api import agents, http, pages
 from tegar.api.serve import SYNC_WAIT_S, Api
+from tegar.ha.power import BmcPower
 from tegar.ha.process import HighAvailability
 from tegar.ha.witnesses import Witnesses
 from tegar.kernel import log
@@ -71,7 +72,9 @@ class Server:
             self.db, self.env, SAGAS, self.clock, threads=config.threads, name=config.shown_name,
             on_stuck=_tell, probe=probe, on_look=lambda: self.duty.look(),
         )  # fmt: skip
-        self.ha = HighAvailability(self.env, self.witnesses, secret, lambda: self.runner.server_uuid)
+        self.ha = HighAvailability(
+            self.env, self.witnesses, secret, lambda: self.runner.server_uuid, BmcPower(self.env)
+        )
         self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck)
         self.duty = Duty(
             self.db,
