@@ -40,13 +40,13 @@ def upgrade() -> None:
     sa.Column('at_s', sa.Double(), nullable=False),
     sa.ForeignKeyConstraint(['host_id'], ['host.id'], ),
     sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('host_id', 'boot', 'epoch', 'vm_id', 'kind'),
     mysql_charset='utf8mb4',
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'
     )
     with op.batch_alter_table('death', schema=None) as batch_op:
         batch_op.create_index('ix_death_at', ['at_s'], unique=False)
+        batch_op.create_index('ix_death_lease', ['host_id', 'boot'], unique=False)
 
     op.create_table('host_lease',
     sa.Column('host_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -60,6 +60,28 @@ def upgrade() -> None:
     sa.Column('quarantined_until_s', sa.Double(), nullable=False),
     sa.ForeignKeyConstraint(['host_id'], ['host.id'], ),
     sa.PrimaryKeyConstraint('host_id'),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    op.create_table('secret_key',
+    sa.Column('name', sa.String(length=20), nullable=False),
+    sa.Column('sealed', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('name'),
+    mysql_charset='utf8mb4',
+    mysql_collate='utf8mb4_bin',
+    mysql_engine='InnoDB'
+    )
+    op.create_table('restart',
+    sa.Column('vm_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('death_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('from_host_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('queued_s', sa.Double(), nullable=False),
+    sa.Column('saga_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('held', sa.String(length=255), nullable=False),
+    sa.ForeignKeyConstraint(['from_host_id'], ['host.id'], ),
+    sa.ForeignKeyConstraint(['vm_id'], ['vm.id'], ),
+    sa.PrimaryKeyConstraint('vm_id'),
     mysql_charset='utf8mb4',
     mysql_collate='utf8mb4_bin',
     mysql_engine='InnoDB'

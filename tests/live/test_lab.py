@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from tegar.guard.watchdog import LabWatchdog, NoWatchdog
 from tegar.lab import cloud, wiring
-from tegar.lab.cloud import Lab, LabHost
+from tegar.lab.cloud import MACHINE, Lab, LabHost
 from tegar.lab.command import must, run
-from tegar.lab.topology import Topology
+from tegar.lab.topology import GUEST, MGMT, STORAGE, Topology
 
 REASON = cloud.available()
 pytestmark = [pytest.mark.live, pytest.mark.skipif(REASON is not None, reason=f"no lab here: {REASON}")]
@@ -89,10 +90,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Two hosts."""
+    """Two hosts and a witness."""
     state_dir = tmp_path_factory.mktemp("lab")
     try:
-        yield cloud.up(Topology(state_dir, hosts=2), print)
+        yield cloud.up(Topology(state_dir, hosts=2, witnesses=1), print)
     finally:
         cloud.down(state_dir, print)
 
@@ -363,3 +364,157 @@ def test_checksums_are_filled_in_on_every_cable(lab: Lab) -> None:
     shown = must(lab.hosts["h1"].enter(["ethtool", "-k", plug.interface]))
 
     assert "tx-checksumming: off" in shown
+
+
+def dog(host: LabHost, watchdog_s: float = 1.5) -> LabWatchdog:
+    """Return what a warden on the host would use."""
+    return LabWatchdog(str(host.var_dir / "watchdog.sock"), watchdog_s)
+
+
+KNOCK = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 9), timeout=1)
+except ConnectionRefusedError:
+    sys.exit(0)
+except OSError:
+    sys.exit(1)
+"""
+
+
+def reaches(node: list[str], address: str) -> bool:
+    """Return whether packets get from a node to an address and back: nobody listens, but somebody says so."""
+    return run([*node, sys.executable, "-c", KNOCK, address]).returncode == 0
+
+
+def test_a_host_whose_watchdog_is_not_petted_is_reset_and_boots_again(lab: Lab) -> None:
+    host = lab.hosts["h2"]
+    host.start_service("sleeper", ["sleep", "1000"])
+    before, inside = host.init_pid, host.node.processes()
+    assert before is not None
+    watched = dog(host)
+    watched.pet()
+    began_s = time.monotonic()
+    for _ in range(4):  # petted, it lives longer than W
+        time.sleep(0.6)
+        watched.pet()
+    assert host.init_pid == before
+    last_pet_s = time.monotonic()
+    del watched  # a closed connection disarms nothing
+
+    wait_until(lambda: not alive(before), "the reset")
+    silent_s = time.monotonic() - last_pet_s
+
+    print(f"reset {silent_s:.2f} s after the last pet; it was petted for {last_pet_s - began_s:.1f} s")
+    assert 1.4 < silent_s < 2.5
+    wait_until(lambda: not any(alive(pid) for pid in inside), "the end of everything in it")
+    wait_until(lambda: host.init_pid not in {None, before}, "the next boot")
+    wait_until(lambda: host.run(["virsh", "uri"]).returncode == 0, "libvirt")
+    assert host.service_pid("sleeper") is not None
+    host.stop_service("sleeper")
+
+
+def test_arming_an_armed_watchdog_does_not_pet_it(lab: Lab) -> None:
+    host = lab.hosts["h2"]
+    host.after_reset("stay off")
+    before = host.init_pid
+    assert before is not None
+    keep = dog(host)
+    keep.pet()
+    last_pet_s = time.monotonic()
+    with pytest.raises(NoWatchdog):  # the time cannot be changed either
+        dog(host, 3)._arm()
+    while alive(before):
+        with contextlib.suppress(OSError, NoWatchdog):  # gone with the host
+            dog(host)._arm().close()
+        assert time.monotonic() - last_pet_s < PATIENCE_S
+    silent_s = time.monotonic() - last_pet_s
+
+    assert 1.4 < silent_s < 2.5
+    wait_until(lambda: host.node.watchdog_pid() is None, "the end of the watchdog")
+    assert not host.powered()
+    host.after_reset("boot")
+    host.power_on()
+
+
+def test_the_watchdog_ends_with_the_hosts_power(lab: Lab) -> None:
+    host = lab.hosts["h2"]
+    dog(host).pet()
+
+    host.power_off()
+
+    assert host.node.watchdog_pid() is None
+    host.power_on()
+    assert host.node.watchdog_pid() is not None
+
+
+def test_cut_cables_carry_nothing_until_they_are_mended(lab: Lab) -> None:
+    h1, h2, w1 = lab.hosts["h1"], lab.hosts["h2"], lab.witnesses["w1"]
+    here = h1.enter([])
+
+    h1.cut([MGMT])
+    h1.cut([MGMT])
+
+    assert not reaches(here, h2.mgmt_ip)
+    assert not reaches(here, lab.topology.mgmt_gateway)
+    assert reaches(here, h2.storage_ip)
+    h1.join([MGMT])
+    wait_until(lambda: reaches(here, h2.mgmt_ip), "the mended cable")
+    w1.cut()
+    assert not reaches(here, w1.ip)
+    lab.heal()
+    wait_until(lambda: reaches(here, w1.ip), "the mended cable")
+
+
+def test_hosts_can_lose_the_managers_and_see_the_witnesses(lab: Lab) -> None:
+    h1, h2, w1, gateway = lab.hosts["h1"], lab.hosts["h2"], lab.witnesses["w1"], lab.topology.mgmt_gateway
+
+    lab.separate(["h1", "h2"], [MACHINE])
+
+    assert not reaches(h1.enter([]), gateway)
+    assert not reaches(h2.enter([]), gateway)
+    assert reaches(h1.enter([]), w1.ip)
+    assert reaches(h1.enter([]), h2.mgmt_ip)
+    assert reaches([], w1.ip)
+    lab.separate(["h1"], ["w1"])
+    assert not reaches(h1.enter([]), w1.ip)
+    lab.heal()
+    wait_until(lambda: reaches(h1.enter([]), gateway) and reaches(h1.enter([]), w1.ip), "peace")
+
+
+def test_a_cable_stays_cut_when_the_watchdog_resets_the_host(lab: Lab) -> None:
+    host = lab.hosts["h2"]
+    before = host.init_pid
+    host.cut([MGMT, GUEST, STORAGE])
+    dog(host).pet()
+    wait_until(lambda: host.init_pid not in {None, before}, "the next boot")
+    wait_until(lambda: host.run(["virsh", "uri"]).returncode == 0, "libvirt")
+
+    assert not reaches(host.enter([]), lab.topology.mgmt_gateway)
+    host.join()
+    wait_until(lambda: reaches(host.enter([]), lab.topology.mgmt_gateway), "the mended cable")
+
+
+def test_a_witness_loses_its_power_and_gets_it_back(lab: Lab) -> None:
+    w1 = lab.witnesses["w1"]
+    w1.start_service("sleeper", ["sleep", "1000"])
+    wait_until(lambda: w1.service_pid("sleeper") is not None, "the service")
+
+    w1.power_off()
+
+    assert not w1.powered()
+    w1.power_on()
+    wait_until(lambda: w1.service_pid("sleeper") is not None, "the service")
+    w1.stop_service("sleeper")
+
+
+def test_each_boot_of_a_host_has_another_id(lab: Lab) -> None:
+    host = lab.hosts["h2"]
+    ask = [sys.executable, "-c", "from tegar.agent.box import boot_id; print(boot_id())"]
+    first = must(host.enter(ask))
+    assert must(host.enter(ask)) == first
+
+    host.power_off()
+    host.power_on()
+
+    assert must(host.enter(ask)) != first

@@ -10,6 +10,7 @@ from typing import Any
 from saga.law import Allowed, Case, case
 from support.cloud import ApiError, Cloud
 from support.picture import Picture
+from tegar.loop import vm_power
 
 HELLO = base64.b64encode(b"hello").decode()
 
@@ -164,6 +165,33 @@ case(Case("vm.destroy", running, of_vm("destroyVirtualMachine"), "recoverable"))
 case(Case("vm.destroy", running, of_vm("destroyVirtualMachine", expunge=True), "expunged"))
 case(Case("vm.destroy", stopped, of_vm("destroyVirtualMachine", expunge=True), "stopped"))
 case(Case("vm.destroy", grouped, of_vm("destroyVirtualMachine", expunge=True), "grouped"))
+
+
+def important(cloud: Cloud) -> None:
+    """Build a zone with a running VM that has HA."""
+    built = cloud.ready_zone()
+    offered = cloud.api(
+        "createServiceOffering",
+        name="kept",
+        displaytext="kept",
+        cpunumber=1,
+        cpuspeed=500,
+        memory=256,
+        offerha=True,
+    )
+    cloud.do(
+        "deployVirtualMachine",
+        **{**built.vm(name="web"), "serviceofferingid": offered["serviceoffering"]["id"]},
+    )
+
+
+def die(cloud: Cloud) -> None:
+    """Let the VM's process die, and its host say so."""
+    cloud.world.die(_vm(cloud))
+    vm_power.round(cloud.env)
+
+
+case(Case("vm.restart", important, die))
 
 
 # ── volumes ──

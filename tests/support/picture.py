@@ -17,6 +17,7 @@ Picture = dict[str, Any]
 NOT_STATE = {"saga", "saga_log", "event", "alert", "lease", "tx_mark", "pulse", "vm_stat", "login"}
 NOT_COLUMNS = {
     "version",
+    "epoch",  # of VMs: it only grows, also with what is undone
     "applied",
     "updated_s",
     "password_hash",

@@ -14,19 +14,24 @@ from dataclasses import dataclass, field
 from tegar.guard.datagram import (
     Ack,
     Answer,
+    AnswerMany,
     AnyMessage,
     Ask,
+    AskMany,
     Challenge,
     Moved,
     Record,
     Recorded,
     Renew,
+    State,
     Teach,
 )
+from tegar.guard.survey import answer, parcels
 
 NEVER = 2**62  # an epoch no lease reaches: nothing of that boot is accepted
 BOOTS_KEPT = 16  # a machine has one boot at a time; the sixteenth before it is long over
 VMS_KEPT = 200_000
+HOSTS_KEPT = 20_000
 
 
 @dataclass(slots=True)
@@ -51,12 +56,18 @@ class _Host:
 
 
 class Witness:
-    """Answers every message with at most one."""
+    """Answers every message with at most one, except :meth:`survey`.
+
+    Hosts are learned from the first authentic datagram of them or about them.  What a restart makes
+    a witness forget may concern any host, so it begins with each as with those it forgot: silent
+    until the HA manager taught it, which the manager does as soon as it hears ``ready=False``.  Hosts
+    are never forgotten while it runs: when its memory is full it is silent about more.
+    """
 
     def __init__(
         self,
         name: str,
-        hosts: Iterable[str],
+        hosts: Iterable[str] = (),
         *,
         now_s: float,
         incarnation: int,
@@ -68,20 +79,20 @@ class Witness:
 
         Args:
             name: of the witness.
-            hosts: those it serves; nobody else gets any memory.
+            hosts: those it knows from the beginning.
             now_s: its own CLOCK_BOOTTIME.
             incarnation: a number that no start of this witness had before.
             secret: random, new with every start; tokens are made with it.
             longest_dead_s: the longest D of any host: how long to be silent.  Leases with a longer D
                 are refused.
-            first: the cluster is new, so there is nothing to have forgotten.
+            first: the cluster is new, so there is nothing to have forgotten, about any host.
         """
         self.name, self.incarnation, self.started_s = name, incarnation, now_s
         self.longest_dead_s = longest_dead_s
-        self._secret = secret
+        self._secret, self._first = secret, first
         self._ready_s = now_s if first else now_s + longest_dead_s
         self._hosts = {host: _Host(first, self._ready_s, self._ready_s) for host in hosts}
-        self._vms: dict[str, int] = {}
+        self._vms: dict[str, tuple[int, str]] = {}  # epoch, owner
 
     def take(self, now_s: float, message: AnyMessage) -> AnyMessage | None:
         """Return the answer, None for silence.  *now_s* is the witness's CLOCK_BOOTTIME."""
@@ -95,10 +106,23 @@ class Witness:
             self._learn(now_s, message)
         return None
 
+    @property
+    def full(self) -> bool:
+        """Whether more hosts get no memory."""
+        return len(self._hosts) >= HOSTS_KEPT
+
+    def _host(self, now_s: float, name: str) -> _Host | None:
+        """Return what is known of a host; of one that is new, from now on.  None: no room."""
+        host = self._hosts.get(name)
+        if host is None and not self.full:
+            since_s = max(now_s, self._ready_s)
+            host = self._hosts[name] = _Host(self._first, since_s, since_s)
+        return host
+
     # ── wardens ───────────────────────────────────────────────────────────────────────────────────
 
     def _renew(self, now_s: float, it: Renew) -> AnyMessage | None:
-        host = self._hosts.get(it.host)
+        host = self._host(now_s, it.host)
         if host is None or not host.taught or now_s < self._ready_s or it.dead_s > self.longest_dead_s:
             return None
         floor = host.floors.get(it.boot)
@@ -136,40 +160,50 @@ class Witness:
     # ── the HA manager ────────────────────────────────────────────────────────────────────────────
 
     def _ask(self, now_s: float, it: Ask) -> Answer | None:
-        host = self._hosts.get(it.host)
+        host = self._host(now_s, it.host)
         if host is None:
             return None
-        ready = host.taught and now_s >= self._ready_s
-        current = it.boot == host.boot
-        dead_s = host.dead_s if current and host.dead_s else self.longest_dead_s
-        floor = host.floors.get(it.boot)
-        promised = floor is not None and it.epoch < floor.epoch
+        state = self._state(now_s, 0, host, it.boot, it.epoch)
+        if it.promise and state.ready and not state.promised and state.age_s >= state.dead_s:
+            self._raise(host, it.boot, it.epoch + 1, now_s - state.age_s)
+            state = self._state(now_s, 0, host, it.boot, it.epoch)
+        return answer(self.incarnation, it.nonce, (it.host, it.boot, it.epoch), state)
+
+    def survey(self, now_s: float, it: AskMany) -> list[AnswerMany]:
+        """Return the answers to a question about many leases; nothing about hosts there is no room for."""
+        states: list[State] = []
+        for place, (name, boot, epoch) in enumerate(it.leases):
+            host = self._hosts.get(name) or self._host(now_s, name)
+            if host is not None:
+                states.append(self._state(now_s, place, host, boot, epoch))
+        return [AnswerMany(self.incarnation, it.nonce, it.salt, some) for some in parcels(states)]
+
+    def _state(self, now_s: float, place: int, host: _Host, boot: str, epoch: int) -> State:
+        """Return how a lease stands."""
+        current = boot == host.boot
+        floor = host.floors.get(boot)
+        promised = floor is not None and epoch < floor.epoch
         heard_s = host.heard_s
         if floor is not None and promised:
             heard_s = floor.heard_s
         elif not current:
             heard_s = host.deaf_until_s
-        if it.promise and ready and not promised and now_s - heard_s >= dead_s:
-            self._raise(host, it.boot, it.epoch + 1, heard_s)
-            promised = True
-        return Answer(
-            self.incarnation,
-            it.nonce,
-            it.host,
-            it.boot,
-            it.epoch,
+        ready = host.taught and now_s >= self._ready_s
+        age_s, now_age_s = now_s - heard_s, now_s - host.heard_s
+        return State(
+            place,
             ready,
             ready and promised,
-            max(0.0, now_s - heard_s),
-            dead_s,
-            host.boot,
+            age_s if age_s > 0 else 0.0,
+            host.dead_s if current and host.dead_s else self.longest_dead_s,
+            None if current else host.boot,
             host.epoch,
-            max(0.0, now_s - host.heard_s),
+            now_age_s if now_age_s > 0 else 0.0,
         )
 
     def _learn(self, now_s: float, it: Teach) -> None:
-        host = self._hosts.get(it.host)
-        if host is None or it.incarnation != self.incarnation:
+        host = self._host(now_s, it.host) if it.incarnation == self.incarnation else None
+        if host is None:
             return
         for boot, epoch in it.floors:
             self._raise(host, boot, epoch, self.started_s)
@@ -181,8 +215,9 @@ class Witness:
         """Raise a VM's epoch; a witness that may have forgotten a higher one says nothing."""
         if now_s < self._ready_s:
             return None
-        known = self._vms.get(it.vm, 0)
-        granted = it.epoch > known and (it.vm in self._vms or len(self._vms) < VMS_KEPT)
+        epoch, owner = self._vms.get(it.vm, (0, ""))
+        room = it.vm in self._vms or len(self._vms) < VMS_KEPT
+        granted = (it.epoch, it.owner) == (epoch, owner) or (room and it.epoch > epoch)
         if granted:
-            self._vms[it.vm] = it.epoch
-        return Recorded(self.incarnation, it.nonce, it.vm, self._vms.get(it.vm, 0), granted)
+            epoch, owner = self._vms[it.vm] = it.epoch, it.owner
+        return Recorded(self.incarnation, it.nonce, it.vm, epoch, owner, granted)

@@ -8,22 +8,35 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
-from tegar.lab import hypervisor, machine, wiring
+from tegar.lab import hypervisor, machine, watchdog, wiring
 from tegar.lab.command import run as run_command
 from tegar.lab.errors import LabError
 from tegar.lab.machine import REQUIRED_PACKAGES, available, missing_packages
 from tegar.lab.node import Node, Service, cut_power, powered_names, wait_for
 from tegar.lab.storage import LabStorage
-from tegar.lab.topology import GUEST, MGMT, PRIMARY_PATH, PUBLIC, SECONDARY_PATH, STORAGE, Topology
+from tegar.lab.topology import GUEST, MGMT, NETWORKS, PRIMARY_PATH, PUBLIC, SECONDARY_PATH, STORAGE, Topology
+from tegar.lab.witness import LabWitness
 
-__all__ = ["REQUIRED_PACKAGES", "Lab", "LabHost", "attach", "available", "down", "missing_packages", "up"]
+__all__ = [
+    "MACHINE",
+    "REQUIRED_PACKAGES",
+    "Lab",
+    "LabHost",
+    "attach",
+    "available",
+    "down",
+    "missing_packages",
+    "up",
+]
 
 Say = Callable[[str], None]
+MACHINE = wiring.MACHINE
 GUEST_BRIDGE = "cloudbr1"
 PUBLIC_BRIDGE = "cloudbr0"
 LIBVIRT_PATIENCE_S = 90
@@ -104,7 +117,29 @@ class LabHost:
             wiring.Plug(PUBLIC, "public0", bridge=PUBLIC_BRIDGE),
             wiring.Plug(GUEST, "guest0", bridge=GUEST_BRIDGE),
         )
-        return Node(topology, self.name, (*private, *shared), plugs, kvm=machine.kvm_works())
+        kvm = machine.kvm_works()
+        return Node(topology, self.name, (*private, *shared), plugs, kvm=kvm, watchdog=True)
+
+    @property
+    def watchdog(self) -> str:
+        """What a warden on the host calls the host's watchdog."""
+        return f"lab:/var/lib/tegar/{watchdog.SOCKET}"
+
+    def after_reset(self, then: Literal["boot", "stay off"]) -> None:
+        """Say what the host does once its watchdog has reset it; it boots unless told otherwise."""
+        flag = self.node.home / watchdog.STAYS_OFF
+        flag.unlink(missing_ok=True) if then == "boot" else flag.touch()
+
+    def cut(self, networks: Collection[str] = NETWORKS) -> None:
+        """Cut the host's cables, all or those to some networks; again is no error.
+
+        They stay cut when the watchdog resets the host, and are whole after ``power_off``.
+        """
+        self.node.cut(networks)
+
+    def join(self, networks: Collection[str] = NETWORKS) -> None:
+        """Mend the host's cables."""
+        self.node.join(networks)
 
     def enter(self, argv: Sequence[str]) -> list[str]:
         """Return the words that run a command inside the host.
@@ -169,6 +204,34 @@ class Lab:
     topology: Topology
     hosts: Mapping[str, LabHost]
     storage: LabStorage | None
+    witnesses: Mapping[str, LabWitness] = field(default_factory=dict)
+
+    def cut_machine(self, networks: Collection[str] = (MGMT, GUEST, PUBLIC)) -> None:
+        """Cut this machine's own cables, and with them servers that run on it, off all hosts."""
+        wiring.switch_ports(self.topology, MACHINE, networks, up=False)
+
+    def join_machine(self, networks: Collection[str] = (MGMT, GUEST, PUBLIC)) -> None:
+        """Mend this machine's own cables."""
+        wiring.switch_ports(self.topology, MACHINE, networks, up=True)
+
+    def separate(self, some: Collection[str], others: Collection[str], network: str = MGMT) -> None:
+        """Keep some nodes from talking to others, both ways, over one network; all else passes.
+
+        Args:
+            some: names of nodes: hosts, witnesses, ``MACHINE``.
+            others: the same.
+            network: which network.
+        """
+        pairs = {(a, b) for a in some for b in others}
+        wiring.separate(self.topology, pairs | {(b, a) for a, b in pairs}, network)
+
+    def heal(self) -> None:
+        """Mend every cable and end every separation."""
+        wiring.reunite(self.topology)
+        self.join_machine()
+        nodes = [h.node for h in self.hosts.values()] + [w.node for w in self.witnesses.values()]
+        for node in nodes:
+            node.join(NETWORKS)
 
 
 def up(topology: Topology, say: Say) -> Lab:
@@ -218,12 +281,14 @@ def _build(topology: Topology, say: Say) -> Lab:
     wiring.lay_switches(topology)
     lab = _lab(topology)
     starts: list[tuple[str, Callable[[], None]]] = [(h.name, h.power_on) for h in lab.hosts.values()]
+    starts += [(w.name, w.power_on) for w in lab.witnesses.values()]
     if lab.storage is not None:
         starts.append(("storage", lab.storage.power_on))
     with ThreadPoolExecutor(max_workers=8) as pool:
         for name, start in [(name, pool.submit(start)) for name, start in starts]:
             start.result()
             say(f"{name} is up")
+    lab.heal()
     return lab
 
 
@@ -270,7 +335,7 @@ def _settle(topology: Topology) -> Topology:
     before = _recorded(topology.state_dir)
     if before is not None:
         hosts, nfs = max(before.hosts, topology.hosts), before.nfs or topology.nfs
-        return replace(before, hosts=hosts, nfs=nfs)
+        return replace(before, hosts=hosts, nfs=nfs, witnesses=max(before.witnesses, topology.witnesses))
     if topology.slot >= 0:
         return topology
     used = machine.networks_in_use(lambda device: device.startswith(topology.prefix))
@@ -279,7 +344,8 @@ def _settle(topology: Topology) -> Topology:
 
 def _lab(topology: Topology) -> Lab:
     hosts = {f"h{i}": LabHost(topology, i) for i in range(1, topology.hosts + 1)}
-    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None)
+    witnesses = {f"w{i}": LabWitness(topology, i) for i in range(1, topology.witnesses + 1)}
+    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None, witnesses)
 
 
 def _record(topology: Topology) -> None:
@@ -288,9 +354,11 @@ def _record(topology: Topology) -> None:
         path.mkdir(parents=True, exist_ok=True)
     names = {topology.host_mgmt_ip(i): name for i, name in enumerate(topology.host_names, start=1)}
     names |= {topology.mgmt_gateway: "management", topology.storage_server_ip: "storage"}
+    names |= {topology.witness_ip(i): name for i, name in enumerate(topology.witness_names, start=1)}
     lines = ["127.0.0.1 localhost", "::1 localhost", *(f"{ip} {name}" for ip, name in names.items())]
     (shared / "hosts").write_text("\n".join(lines) + "\n")
     facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot}
+    facts["witnesses"] = topology.witnesses
     new = topology.state_dir / f"{_RECORD}.new"
     new.write_text(json.dumps(facts) + "\n")
     new.replace(topology.state_dir / _RECORD)
@@ -301,4 +369,10 @@ def _recorded(state_dir: Path) -> Topology | None:
         facts = json.loads((state_dir / _RECORD).read_text())
     except FileNotFoundError:
         return None
-    return Topology(state_dir, hosts=facts["hosts"], nfs=facts["nfs"], slot=facts["slot"])
+    return Topology(
+        state_dir,
+        hosts=facts["hosts"],
+        nfs=facts["nfs"],
+        slot=facts["slot"],
+        witnesses=facts.get("witnesses", 0),
+    )

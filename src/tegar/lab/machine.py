@@ -34,8 +34,11 @@ _BINARIES = {
     "syslinux": ("syslinux",),
     "syslinux-common": (),
     "cpio": ("cpio",),
+    "gcc": ("gcc",),
+    "libc6-dev": (),
 }
 _FILES = {
+    "libc6-dev": "/usr/include/stdio.h",
     "libvirt-daemon-driver-qemu": "/usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so",
     "qemu-block-extra": "/usr/lib/*/qemu/block-nfs.so",
     "syslinux-common": "/usr/lib/syslinux/mbr/mbr.bin",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tegar.lab import init, wiring
+from tegar.lab import init, watchdog, wiring
 from tegar.lab.command import must
 from tegar.lab.errors import LabError
 from tegar.lab.topology import Topology
@@ -22,6 +24,7 @@ from tegar.lab.wait import process_end, until
 BOOT_PATIENCE_S = 20
 POWER_CUT_PATIENCE_S = 30
 STOP_PATIENCE_S = init.STOP_PATIENCE_S + 10
+_STARTERS = ("/lab/init.py", "/lab/watchdog.py", "tegar.lab.boot")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Node:
         binds: what it is shown in place of the machine's own files, and where.
         plugs: its cables.
         kvm: whether it sees /dev/kvm.
+        watchdog: whether it has one, outside of itself; see ``watchdog.py``.
     """
 
     topology: Topology
@@ -53,6 +57,7 @@ class Node:
     binds: tuple[tuple[Path, str], ...]
     plugs: tuple[wiring.Plug, ...]
     kvm: bool = False
+    watchdog: bool = False
 
     @property
     def home(self) -> Path:
@@ -64,21 +69,78 @@ class Node:
         return next((pid for pid in _pids() if self._is_init(pid)), None)
 
     def _is_init(self, pid: int) -> bool:
-        return _names_node(pid, self.topology) == self.name and _inner_pid(pid) == 1
+        ours = _names_node(pid, self.topology, _STARTERS[:1]) == self.name
+        return ours and _inner_pid(pid) == 1
+
+    def watchdog_pid(self) -> int | None:
+        """Return the process that keeps the node's watchdog, or None."""
+        return next((p for p in _pids() if _names_node(p, self.topology, _STARTERS[1:2]) == self.name), None)
 
     def power_on(self) -> None:
         """Start the first process, plug the cables in, start every service the node has had.
 
-        A node that has power is only completed.
+        A node that has power is only completed.  Cables that are cut stay cut.
 
         Raises:
             LabError: it does not come up; its log/init.log says more.
         """
-        if self.init_pid() is None:
-            self._boot()
-        wiring.plug_in(self.topology, self.name, self._must_pid(), self.plugs)
-        for service in self.registered():
-            self._order(do="start", name=service.name, argv=service.argv, env=service.env)
+        with self._powering():
+            if self.init_pid() is None:
+                self._boot()
+            wiring.plug_in(self.topology, self.name, self._must_pid(), self.plugs, cut=self.cut_networks())
+            if self.watchdog and self.watchdog_pid() is None:
+                self._start_watchdog()
+            for service in self.registered():
+                self._order(do="start", name=service.name, argv=service.argv, env=service.env)
+
+    @contextlib.contextmanager
+    def _powering(self) -> Iterator[None]:
+        """Wait until nobody else gives the node power: its watchdog's reset may do it by itself."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _start_watchdog(self) -> None:
+        door = self.home / "var" / watchdog.SOCKET
+        door.unlink(missing_ok=True)
+        words = [str(Path(watchdog.__file__).resolve()), *_init_words(self.topology, self.name)[1:]]
+        with (self.home / "log" / "watchdog.log").open("a") as log:
+            subprocess.run(
+                ["setsid", "--fork", sys.executable, "-I", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=True,
+                timeout=20,
+                env={**os.environ, watchdog.INIT_PID: str(self._must_pid())},
+            )
+        until(door.exists, f"the watchdog of {self.name} (see {self.home}/log/watchdog.log)", BOOT_PATIENCE_S)
+
+    def cut_networks(self) -> frozenset[str]:
+        """Return the networks whose cables are cut."""
+        try:
+            return frozenset(json.loads((self.home / "cut.json").read_text()))
+        except FileNotFoundError:
+            return frozenset()
+
+    def cut(self, networks: Collection[str]) -> None:
+        """Cut cables at the switch; they stay cut when the watchdog resets the node."""
+        self._remember_cut(self.cut_networks() | set(networks))
+        wiring.switch_ports(self.topology, self.name, networks, up=False)
+
+    def join(self, networks: Collection[str]) -> None:
+        """Mend cables; those that are whole are no error."""
+        self._remember_cut(self.cut_networks() - set(networks))
+        wiring.switch_ports(self.topology, self.name, networks, up=True)
+
+    def _remember_cut(self, networks: Collection[str]) -> None:
+        new = self.home / "cut.json.new"
+        new.write_text(json.dumps(sorted(networks)))
+        new.replace(self.home / "cut.json")
 
     def _boot(self) -> None:
         for source, _ in self.binds:
@@ -106,10 +168,13 @@ class Node:
     def power_off(self) -> None:
         """Cut the power: kill the first process, and with it everything in the node.
 
+        Cables that were cut will be whole at the next boot.
+
         Raises:
             LabError: something of it still runs after half a minute.
         """
         cut_power(self.topology, self.name)
+        (self.home / "cut.json").unlink(missing_ok=True)
         wiring.unplug(self.topology, self.name, self.plugs)
 
     def enter(self, argv: Sequence[str]) -> list[str]:
@@ -205,31 +270,35 @@ def powered_names(topology: Topology) -> set[str]:
 
 
 def cut_power(topology: Topology, name: str) -> None:
-    """Kill a node's first process, and what is starting it, and return when all in the node has ended.
+    """Kill a node's first process and watchdog, and what is starting it, and return when all has ended.
 
     Raises:
         LabError: something of it still runs after half a minute.
     """
-    for pid in _pids():
-        if _names_node(pid, topology) != name:
-            continue
-        try:
-            handle = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if _names_node(pid, topology) == name:  # still the same process behind the number
+    while found := [pid for pid in _pids() if _names_node(pid, topology) == name]:
+        for pid in found:
+            _kill_of(topology, name, pid)
+
+
+def _kill_of(topology: Topology, name: str, pid: int) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if _names_node(pid, topology) == name:  # still the same process behind the number
+            with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-                if not process_end(pid, POWER_CUT_PATIENCE_S):
-                    raise LabError(f"{name} still runs {POWER_CUT_PATIENCE_S} s after its power was cut")
-        finally:
-            os.close(handle)
+            if not process_end(pid, POWER_CUT_PATIENCE_S):
+                raise LabError(f"{name} still runs {POWER_CUT_PATIENCE_S} s after its power was cut")
+    finally:
+        os.close(handle)
 
 
-def _names_node(pid: int, topology: Topology) -> str | None:
-    """Return which of the lab's nodes a process is the first process of, as its command line says."""
+def _names_node(pid: int, topology: Topology, starters: Sequence[str] = _STARTERS) -> str | None:
+    """Return which of the lab's nodes a process keeps or starts, as its command line says."""
     words = _command_line(pid)[-4:]
-    if len(words) < 4 or not words[0].endswith("/lab/init.py"):
+    if len(words) < 4 or not words[0].endswith(tuple(starters)):
         return None
     _, prefix, name, home = words
     ours = prefix == topology.prefix and home == str(topology.node_dir(name).absolute())

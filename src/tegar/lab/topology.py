@@ -19,6 +19,7 @@ SLOTS = 512
 _SPACE = IPv4Network("10.64.0.0/10")
 _SLOT_ADDRESSES = 8192
 MAX_HOSTS = 64
+MAX_WITNESSES = 9
 
 MGMT, STORAGE, PUBLIC, GUEST = "mgmt", "storage", "public", "guest"
 NETWORKS = (MGMT, STORAGE, PUBLIC, GUEST)
@@ -38,17 +39,21 @@ class Topology:
         slot: which addresses to use, 0 to 511; by default the state directory decides.
             ``up`` takes another one where these are in use, so ask ``Lab.topology`` for
             addresses once the lab is up.
+        witnesses: how many small nodes that can run witnesses, 0 to 9.
     """
 
     state_dir: Path
     hosts: int
     nfs: bool = False
     slot: int = -1
+    witnesses: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
         if not 1 <= self.hosts <= MAX_HOSTS:
             raise ValueError(f"a lab has 1 to {MAX_HOSTS} hosts, not {self.hosts}")
+        if not 0 <= self.witnesses <= MAX_WITNESSES:
+            raise ValueError(f"a lab has 0 to {MAX_WITNESSES} witnesses, not {self.witnesses}")
         if not -1 <= self.slot < SLOTS:
             raise ValueError(f"a slot is 0 to {SLOTS - 1}, not {self.slot}")
 
@@ -134,6 +139,15 @@ class Topology:
     def host_storage_ip(self, i: int) -> str:
         """Return the storage address of host *i*, counted from 1."""
         return self._address(STORAGE, 10 + i)
+
+    @property
+    def witness_names(self) -> Sequence[str]:
+        """The names of the nodes for witnesses, from w1 on."""
+        return tuple(f"w{i}" for i in range(1, self.witnesses + 1))
+
+    def witness_ip(self, i: int) -> str:
+        """Return the management address of witness node *i*, counted from 1."""
+        return self._address(MGMT, 200 + i)
 
     def host_uuid(self, i: int) -> str:
         """Return the identity libvirt gives to host *i*; it differs between hosts and stays."""

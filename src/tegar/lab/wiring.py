@@ -6,7 +6,7 @@ the host's namespace, so nothing of a host is ever seen on the machine itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tegar.lab.command import must, run
@@ -76,7 +76,9 @@ def _lay_uplink(topology: Topology, network: str) -> None:
     _offload_off([], name)
 
 
-def plug_in(topology: Topology, node: str, init_pid: int, plugs: Sequence[Plug]) -> None:
+def plug_in(
+    topology: Topology, node: str, init_pid: int, plugs: Sequence[Plug], cut: Collection[str] = ()
+) -> None:
     """Give a node all its cables; what it has stays.
 
     Args:
@@ -84,6 +86,7 @@ def plug_in(topology: Topology, node: str, init_pid: int, plugs: Sequence[Plug])
         node: the node's name.
         init_pid: its first process.
         plugs: all the cables it should have.
+        cut: the networks whose cables are cut at the switch.
     """
     inside = ["nsenter", "--target", str(init_pid), "--net"]
     switch = _in_switch(topology)
@@ -97,8 +100,9 @@ def plug_in(topology: Topology, node: str, init_pid: int, plugs: Sequence[Plug])
         far = f"{node}-{plug.network}"
         if far in _links(switch):  # left from before a power cut
             run([*switch, "ip", "link", "del", far])
+        carrier = "down" if plug.network in cut else "up"
         _batch(switch, [f"link add {far} type veth peer name {plug.interface} netns {init_pid}",
-                        f"link set {far} master {plug.network} up"])  # fmt: skip
+                        f"link set {far} master {plug.network} {carrier}"])  # fmt: skip
         master = [f"link set {plug.interface} master {plug.bridge}"] if plug.bridge else []
         address = [f"addr add {plug.address} dev {plug.interface}"] if plug.address else []
         _batch(inside, [f"link set {plug.interface} addrgenmode none", *master, *address,
@@ -114,6 +118,56 @@ def unplug(topology: Topology, node: str, plugs: Sequence[Plug]) -> None:
     for plug in plugs:
         if f"{node}-{plug.network}" in have:
             run([*switch, "ip", "link", "del", f"{node}-{plug.network}"])
+
+
+MACHINE = "up"
+"""What the switches call this machine itself, in place of a node's name."""
+
+
+def switch_ports(topology: Topology, node: str, networks: Collection[str], *, up: bool) -> None:
+    """Switch a node's ports on or off; those of a node without power are no error.
+
+    Args:
+        topology: the lab.
+        node: the node's name, or ``MACHINE``.
+        networks: which networks' cables.
+        up: whether frames pass.
+    """
+    switch = _in_switch(topology)
+    have = _links(switch)
+    ports = [f"{node}-{network}" for network in networks]
+    lines = [f"link set {port} {'up' if up else 'down'}" for port in ports if port in have]
+    if lines:
+        _batch(switch, lines)
+
+
+def separate(topology: Topology, pairs: Collection[tuple[str, str]], network: str) -> None:
+    """Drop what one node sends another over a network; nothing else changes, and again is no error.
+
+    Args:
+        topology: the lab.
+        pairs: from which node to which node, by name, ``MACHINE`` for this machine.
+        network: over which network.
+    """
+    ports = ", ".join(f'"{a}-{network}" . "{b}-{network}"' for a, b in sorted(pairs))
+    text = f"""
+table bridge apart {{
+  set pairs {{ type ifname . ifname; }}
+  chain forward {{
+    type filter hook forward priority 0; policy accept;
+  }}
+}}
+flush chain bridge apart forward
+add rule bridge apart forward iifname . oifname @pairs drop
+add element bridge apart pairs {{ {ports} }}
+"""
+    if pairs:
+        must([*_in_switch(topology), "nft", "-f", "-"], stdin=text)
+
+
+def reunite(topology: Topology) -> None:
+    """Let every node talk to every other again."""
+    run([*_in_switch(topology), "nft", "delete", "table", "bridge", "apart"])
 
 
 def tear_out(topology: Topology) -> None:

@@ -1,10 +1,15 @@
-"""Compare what hosts run with what rows say: a VM that ended by itself becomes Stopped."""
+"""Compare what hosts run with what rows say: a VM that ended by itself is restarted, or becomes Stopped.
+
+A guest that shut itself down wanted to; one whose process crashed, or nobody knows why it is gone, is
+restarted if it has HA.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tegar.ha import lost
 from tegar.kernel import log
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import TegarError
@@ -15,6 +20,8 @@ from tegar.store import events, hosts
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
 from tegar.wire.virt import ListDomains
+
+BY_GUEST = "shutdown"
 
 
 def round(env: Env) -> None:
@@ -31,20 +38,26 @@ def look(env: Env, host: Host) -> None:
     if not rows:
         return
     try:
-        there = {d.uuid for d in env.links.to(host.url).ask(ListDomains(), timeout_s=10).domains}
+        said = env.links.to(host.url).ask(ListDomains(), timeout_s=10)
     except TegarError as e:
         log.get("loop").warning("cannot look at host", host=host.name, error=str(e))
         return
+    there, ended = {d.uuid for d in said.domains}, {e.uuid: e.reason for e in said.ended}
     for vm_id, uuid, version in rows:
         if uuid not in there:
-            env.db.tx(lambda s, i=vm_id, v=version: _died(s, i, v, env.clock.now_s()))  # type: ignore[misc]
+            why = ended.get(uuid, "gone")
+            env.db.tx(lambda s, i=vm_id, v=version, w=why: _died(s, i, v, w, env.clock.now_s()))  # type: ignore[misc]
 
 
-def _died(s: Session, vm_id: int, version: int, now_s: float) -> None:
+def _died(s: Session, vm_id: int, version: int, why: str, now_s: float) -> None:
     vm = s.get_one(Vm, vm_id)
     if vm.version != version or vm.state != State.RUNNING:
         return  # somebody is at work on it
-    log.get("loop").warning("VM ended by itself", vm=vm.uuid, host_id=vm.host_id)
+    log.get("loop").warning("VM ended by itself", vm=vm.uuid, host_id=vm.host_id, why=why)
+    if vm.ha and why != BY_GUEST:
+        lost.gone(s, vm, f"its host says that the process is gone: {why}", now_s)
+        lost.submit(s)
+        return
     hosts.release(s, vm_id=vm.id)
     vm.host_id, vm.vnc_port, vm.updated_s = None, None, now_s
     fire(s, vm, Event.DIED)

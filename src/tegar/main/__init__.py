@@ -15,8 +15,9 @@ USAGE = """usage: tegar COMMAND [options]
   host token    print a token with which one host can join
   host join     make this machine a host of the cloud (run on the host)
   agent         answer the cloud's servers (run on a host that joined)
-  warden        keep this host's lease and its watchdog (not used by the cloud yet: docs/ha.md)
-  witness       keep the leases of hosts (the same)
+  ha witness    name a witness and print its configuration (run on a server)
+  warden        keep this host's lease and its watchdog (run on the host, beside the agent)
+  witness       keep the leases of hosts, in memory (three or five machines: docs/ha.md)
   sim           simulated hosts
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
@@ -43,6 +44,7 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
         "host token": _token,
         "host join": _join,
         "agent": _agent,
+        "ha witness": _ha_witness,
         "warden": _warden,
         "witness": _witness,
         "sim": _sim,
@@ -85,14 +87,20 @@ def _agent(argv: Sequence[str]) -> int:
     return main_agent(argv)
 
 
+def _ha_witness(argv: Sequence[str]) -> int:
+    from tegar.main.ha import main_witness
+
+    return main_witness(argv)
+
+
 def _warden(argv: Sequence[str]) -> int:
-    from tegar.guard.shell import main_warden
+    from tegar.guard.warden_shell import main_warden
 
     return main_warden(argv)
 
 
 def _witness(argv: Sequence[str]) -> int:
-    from tegar.guard.shell import main_witness
+    from tegar.guard.witness_shell import main_witness
 
     return main_witness(argv)
 

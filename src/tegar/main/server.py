@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from tegar.api import agents, http, pages
 from tegar.api.serve import Api
+from tegar.ha.process import HighAvailability
+from tegar.ha.witnesses import Witnesses
 from tegar.kernel import log
 from tegar.kernel.clock import WallClock
 from tegar.kernel.db import Db
@@ -30,13 +32,14 @@ from tegar.loop.table import Loops
 from tegar.main import schema
 from tegar.main.config import ServerConfig, add_options, config_of
 from tegar.main.links import AllLinks
-from tegar.ops import authority
+from tegar.ops import authority, guard
 from tegar.ops.bootstrap import admin_keys, bootstrap
 from tegar.ops.ctx import World
 from tegar.saga.env import Env
 from tegar.saga.table import SAGAS
 from tegar.store.accounts import User
 from tegar.store.events import alert
+from tegar.store.leases import witnesses_of
 
 PASSWORD_FILE = "admin.password"  # noqa: S105 - a file's name
 VAULT_FILE = "vault.key"
@@ -56,12 +59,15 @@ class Server:
         self._found()
         tls = self._identity()
         links = AllLinks(tls, config.sim)
-        self.env = Env(self.db, links, self.clock, config.report_urls)
+        secret = self.db.read(lambda s: guard.secret(s, self.vault))
+        self.witnesses = Witnesses(secret, self._circle, self.clock)
+        self.env = Env(self.db, links, self.clock, config.report_urls, self.witnesses)
         self.runner: Runner[Env] = Runner(
             self.db, self.env, SAGAS, self.clock, threads=config.threads, name=config.shown_name,
             on_stuck=_tell, probe=probe,
         )  # fmt: skip
         self.world = World(self.clock, self.vault, self.runner.server_uuid)
+        self.ha = HighAvailability(self.env, self.witnesses, secret, lambda: self.runner.server_uuid)
         self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck)
         self.api = Api(self.db, self.world)
 
@@ -81,6 +87,7 @@ class Server:
         def work(s: Session) -> None:
             bootstrap(s, self.vault, self.clock.now_s(), admin_password=password or token())
             authority.found(s, self.vault, self.clock.now_s())
+            guard.found(s, self.vault)
             admin_keys(s, self.vault)
 
         try:
@@ -90,6 +97,11 @@ class Server:
                 f"{self.config.state_dir / VAULT_FILE} is not the key this database was sealed with: copy the one "
                 "of the first server"
             ) from None
+
+    def _circle(self, cluster_id: int) -> Mapping[str, tuple[str, int]]:
+        """Return where a cluster's witnesses are."""
+        rows = self.db.read(lambda s: witnesses_of(s, cluster_id))
+        return {row.name: (row.address, row.port) for row in rows}
 
     def _identity(self) -> Path:
         """Get a certificate of the servers' authority and the agents' authority to trust, as files."""
@@ -117,9 +129,11 @@ class Server:
         """Run sagas and loops."""
         self.runner.start()
         self.loops.start()
+        self.ha.start()
 
     def stop(self) -> None:
         """Hand everything over and end."""
+        self.ha.stop()
         self.loops.stop()
         self.runner.stop()
 

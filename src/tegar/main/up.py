@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import select
 
 from tegar.kernel.db import Db
 from tegar.kernel.secret import Vault
@@ -35,10 +36,12 @@ from tegar.main.furnish import Ground
 from tegar.main.local import LocalError, Place, free_port, marked, processes, spawn, tegar, until, write_facts
 from tegar.model.units import GIB
 from tegar.ops.bootstrap import admin_keys
+from tegar.store.leases import HostLease
 
 USER_DATA = "Hello from Tegar.\n"
 AGENT_PORT = 8251
 IMAGE_PORT = 8252
+WITNESSES = 3
 
 Say = Callable[[str], None]
 
@@ -99,7 +102,7 @@ def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dic
     port = int(before.get("port", 0)) or free_port(port)
     with ThreadPoolExecutor(1) as pool:
         image = None if simulated else pool.submit(build_guest, place, say)
-        built = None if simulated else lab.up(Topology(place.lab, hosts=hosts), say)
+        built = None if simulated else lab.up(Topology(place.lab, hosts=hosts, witnesses=WITNESSES), say)
         sim_port = int(before.get("sim_port", 0)) or (free_port(0) if simulated else 0)
         _processes(place, port, sim_port, built, hosts, say)
         facts = _facts(place, port, sim_port, simulated)
@@ -107,11 +110,13 @@ def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dic
         if image is not None:
             image.result()
     if built is not None:
+        _witnesses(place, built, say)
         with served(place.guest, built.topology.mgmt_gateway) as url:
             _join_all(place, built, say)
             ground = real_ground(built, url)
             furnish.furnish(api, ground, say)
             _template_ready(api, say)
+        _guarded(place, len(built.hosts), say)
     else:
         furnish.furnish(api, simulated_ground(hosts), say)
         _template_ready(api, say)
@@ -130,10 +135,11 @@ def why_not_real() -> str | None:
 
 
 def build_guest(place: Place, say: Say) -> None:
-    """Build the guest image, once."""
-    if place.guest.exists():
-        return
+    """Build the guest image, once, and again when what it is made of has changed."""
     script = Path(__file__).parents[3] / "guest" / "build"
+    parts = [p.stat().st_mtime for p in script.parent.rglob("*") if p.is_file()]
+    if place.guest.exists() and place.guest.stat().st_mtime > max(parts, default=0.0):
+        return
     say("building the guest image")
     place.cache.mkdir(parents=True, exist_ok=True)
     spare = place.guest.with_suffix(".new")
@@ -207,6 +213,39 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+def _witnesses(place: Place, built: Lab, say: Say) -> None:
+    """Run a witness on each node that is there for one."""
+    for node in built.witnesses.values():
+        file = node.var_dir / "witness.json"
+        if not file.exists():
+            words = tegar("ha", "witness", "--state-dir", str(place.state), node.name, node.ip)
+            done = subprocess.run(words, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise LocalError(f"{node.name} could not be named a witness: {done.stderr}")
+            spare = file.with_suffix(".new")
+            with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+                f.write(done.stdout)
+            spare.replace(file)
+        node.start_service("witness", tegar("witness", "--config", "/var/lib/tegar/witness.json"))
+    say(f"{len(built.witnesses)} witnesses")
+
+
+def _guarded(place: Place, hosts: int, say: Say) -> None:
+    """Wait until every host holds a lease."""
+    db = Db(config_in(place.state).url)
+
+    def live() -> bool:
+        held = select(HostLease.host_id).where(HostLease.state == "live")
+        return len(db.read(lambda s: s.scalars(held).all())) >= hosts
+
+    try:
+        if not until(live, 60):
+            raise LocalError(f"not every host got a lease: see {place.log('server')}")
+    finally:
+        db.close()
+    say("every host holds a lease")
+
+
 def _join_all(place: Place, built: Lab, say: Say) -> None:
     """Let every host join with a token of its own, and run its agent."""
     for host in built.hosts.values():
@@ -223,9 +262,11 @@ def _join_all(place: Place, built: Lab, say: Say) -> None:
             if done.returncode != 0:
                 raise LocalError(f"{host.name} could not join: {done.stderr}")
             settings = f'name = "{host.name}"\naddress = "{host.mgmt_ip}"\n'
+            settings += f'watchdog = "{host.watchdog}"\n'
             settings += f"cpus = 8\ncpu_mhz = 1000\nmemory_bytes = {4 * GIB}\ncpu_shares = false\n"
             (host.var_dir / "agent.toml").write_text(settings)
         host.start_service("agent", tegar("agent"), {"PYTHONUNBUFFERED": "1"})
+        host.start_service("warden", tegar("warden"), {"PYTHONUNBUFFERED": "1"})
     for host in built.hosts.values():
         url = f"https://{host.mgmt_ip}:8250"
         if not until(lambda u=url: _listens(u), 60):  # type: ignore[misc]

@@ -21,6 +21,7 @@ from tegar.scheduler.place import place
 from tegar.scheduler.view import DiskWant, GroupView, HostView, Mate, Placement, PoolView, Request
 from tegar.store import affinity, hosts, volumes
 from tegar.store.hosts import Host, HostUse
+from tegar.store.leases import HostLease
 from tegar.store.offerings import DiskOffering, ServiceOffering
 from tegar.store.pools import Pool, PoolUse
 from tegar.store.vms import Vm
@@ -67,9 +68,10 @@ def host_views(s: Session, zone_id: int) -> list[HostView]:
         select(
             Host.id, Host.name, Host.hypervisor, Host.state, Host.resource_state, Host.cluster_id, Host.cpus,
             Host.cpu_mhz, Host.memory_bytes, Host.tags, HostUse.cpu_mhz.label("cpu_used"),
-            HostUse.memory_bytes.label("memory_used"),
+            HostUse.memory_bytes.label("memory_used"), HostLease.state.label("lease"),
         )
         .join(HostUse, HostUse.host_id == Host.id)
+        .outerjoin(HostLease, HostLease.host_id == Host.id)
         .where(Host.zone_id == zone_id, live(Host))
         .order_by(Host.id)
     )  # fmt: skip
@@ -89,7 +91,7 @@ def host_views(s: Session, zone_id: int) -> list[HostView]:
                 id=h.id,
                 name=h.name,
                 hypervisor=h.hypervisor,
-                up=h.state == State.UP,
+                up=h.state == State.UP and h.lease in (None, "live"),
                 enabled=h.resource_state == Resource.ENABLED,
                 cluster_enabled=clusters[h.cluster_id] == "Enabled",
                 core_mhz=h.cpu_mhz,
@@ -167,6 +169,7 @@ def take(s: Session, vm: Vm, wanted: Request) -> Placement:
         )
         if not got:
             continue
+        vm.epoch += 1
         if _take_pools(s, vm, placement):
             return placement
         hosts.release(s, vm_id=vm.id, host_id=host.id)

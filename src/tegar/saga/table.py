@@ -19,6 +19,7 @@ from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_destroy import DESTROY_VM
 from tegar.saga.vm_migrate import MIGRATE_VM
 from tegar.saga.vm_reboot import REBOOT_VM
+from tegar.saga.vm_restart import RESTART_VM
 from tegar.saga.vm_start import START_VM
 from tegar.saga.vm_stop import STOP_VM
 from tegar.saga.volume_attach import ATTACH_VOLUME
@@ -39,6 +40,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     START_VM,
     STOP_VM,
     REBOOT_VM,
+    RESTART_VM,
     MIGRATE_VM,
     DESTROY_VM,
     ATTACH_VOLUME,

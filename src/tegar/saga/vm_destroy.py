@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.driver.registry import HYPERVISORS, PRIMARY
+from tegar.driver.registry import PRIMARY
 from tegar.kernel.db import fire
 from tegar.kernel.errors import NotYet
 from tegar.kernel.saga import Run, Saga, Step
@@ -17,7 +17,7 @@ from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import network_implement
+from tegar.saga import network_implement, place
 from tegar.saga.env import Env, link
 from tegar.saga.vm_stop import to_stopped
 from tegar.store import affinity, networks, volumes
@@ -44,7 +44,7 @@ def end_domain(run: Destroy) -> None:
     """End the domain at once, wherever it runs."""
     if run.params.host_id is not None:
         vm = run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id))
-        HYPERVISORS[vm.hypervisor].stop(vm.uuid, 0, link(run, run.params.host_id))
+        place.stop(run, vm, run.params.host_id, 0)
 
 
 def say_destroyed(run: Destroy) -> list[int]:

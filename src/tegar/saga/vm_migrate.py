@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
@@ -11,8 +12,9 @@ from tegar.kernel.db import fire
 from tegar.kernel.errors import AgentRefused
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.vm import Event, State
-from tegar.saga import hold
+from tegar.saga import hold, place
 from tegar.saga.env import Env, link
+from tegar.saga.place import HostLost
 from tegar.saga.spec import domain_spec
 from tegar.store import hosts
 from tegar.store.hosts import Host
@@ -88,30 +90,37 @@ def move_domain(run: Migrate) -> None:
     Raises:
         AgentRefused: it runs on neither host (the guest ended by itself meanwhile), or the
             hypervisor would not move it.
+        HostLost: a host died before it had moved; whoever restarts VMs finds it where it was.
     """
     vm, there_id = _vm(run), run.result(hold_destination)
-    source, there = link(run, run.params.source_id), link(run, there_id)
-    driver, address = HYPERVISORS[vm.hypervisor], _address(run, there_id)
-    if driver.runs(vm.uuid, source):
-        driver.move(vm.uuid, source, address)
-    if not driver.runs(vm.uuid, there):
+    source_id, address = run.params.source_id, _address(run, there_id)
+    if place.runs(run, vm, source_id):
+        place.raised(run, vm.id, there_id)
+        place.ask(run, vm.id, source_id, lambda via: HYPERVISORS[vm.hypervisor].move(vm.uuid, via, address))
+    if not place.runs(run, vm, there_id):
         raise AgentRefused("The destination", "MigrateDomain", "the VM did not arrive")
-    driver.resume(vm.uuid, there)
+    place.resume(run, vm, there_id)
 
 
 def move_back(run: Migrate) -> None:
     """Bring the domain back, should it have arrived."""
-    vm, there_id = _vm(run), run.result(hold_destination)
-    source, there = link(run, run.params.source_id), link(run, there_id)
+    vm, there_id, source_id = _vm(run), run.result(hold_destination), run.params.source_id
     driver = HYPERVISORS[vm.hypervisor]
-    if driver.runs(vm.uuid, there):
-        if driver.runs(vm.uuid, source):
-            return  # it is on its way still, and the source has it
-        spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
-        driver.prepare(spec, source)
-        driver.move(vm.uuid, there, _address(run, run.params.source_id))
-    if driver.runs(vm.uuid, source):
-        driver.resume(vm.uuid, source)
+    if place.runs(
+        run, vm, source_id
+    ):  # it never left, or is on its way still; it may have been paused for that
+        with suppress(HostLost):
+            place.resume(run, vm, source_id)
+        return
+    if not place.runs(run, vm, there_id):
+        return
+    spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
+    try:
+        place.ask(run, vm.id, source_id, lambda via: driver.prepare(spec, via))
+        driver.move(vm.uuid, link(run, there_id), _address(run, source_id))
+        place.resume(run, vm, source_id)
+    except HostLost:
+        place.stop(run, vm, there_id, 0)  # nowhere to bring it: it is restarted as its host's others are
 
 
 def say_moved(run: Migrate) -> None:

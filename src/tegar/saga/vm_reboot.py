@@ -17,7 +17,7 @@ def asked(run: Stop) -> None:
 
 
 def start_again(run: Stop) -> None:
-    """Start the domain where it was."""
+    """Start the domain where it was; should its host have died, whoever restarts VMs takes over."""
     run_again(run)
 
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from tegar.driver.registry import HYPERVISORS, PRIMARY
+from tegar.driver.registry import PRIMARY
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import Refused
 from tegar.kernel.saga import Run, Saga, Step
-from tegar.model.spec import DomainSpec, PoolSpec, StoreSpec
+from tegar.model.spec import PoolSpec, StoreSpec
 from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import hold, network_implement
+from tegar.saga import hold, network_implement, place
 from tegar.saga.env import Env, link
+from tegar.saga.place import HostLost
 from tegar.saga.spec import domain_spec
 from tegar.store import hosts, volumes
 from tegar.store.images import Copy, ImageStore, Template
@@ -227,20 +228,22 @@ def leave_networks(run: Start) -> None:
 
 
 def start_domain(run: Start) -> int:
-    """Run the domain; return the port of its display."""
-    kind, spec = run.env.db.read(lambda s: _what(s, run.params.vm_id))
-    return HYPERVISORS[kind].start(spec, link(run, run.result(hold_host).host_id))
+    """Run the domain; return the port of its display.
 
-
-def _what(s: Session, vm_id: int) -> tuple[str, DomainSpec]:
-    vm = s.get_one(Vm, vm_id)
-    return vm.hypervisor, domain_spec(s, vm)
+    When its host dies now, a VM with HA counts as having run: whoever restarts those takes over.
+    """
+    try:
+        return place.start(run, run.params.vm_id, run.result(hold_host).host_id, domain_spec)
+    except HostLost:
+        if not run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id).ha):
+            raise
+        return 0
 
 
 def destroy_domain(run: Start) -> None:
     """End the domain, should it run."""
-    kind, spec = run.env.db.read(lambda s: _what(s, run.params.vm_id))
-    HYPERVISORS[kind].stop(spec.uuid, 0, link(run, run.result(hold_host).host_id))
+    vm = run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id))
+    place.stop(run, vm, run.result(hold_host).host_id, 0)
 
 
 def say_running(run: Start) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from tegar.driver.registry import HYPERVISORS
 from tegar.kernel.db import fire
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.vm import Event, State
-from tegar.saga.env import Env, link
+from tegar.saga import place
+from tegar.saga.env import Env
+from tegar.saga.place import HostLost
 from tegar.saga.spec import domain_spec
 from tegar.store import hosts
 from tegar.store.vms import Vm
@@ -46,18 +47,18 @@ def back_to_running(run: Stop) -> None:
 def stop_domain(run: Stop) -> None:
     """Stop the domain."""
     vm = run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id))
-    HYPERVISORS[vm.hypervisor].stop(vm.uuid, run.params.grace_s, link(run, run.params.host_id))
+    place.stop(run, vm, run.params.host_id, run.params.grace_s)
 
 
 def run_again(run: Stop) -> None:
-    """Start the domain where it was, should it have stopped."""
-    kind, spec = run.env.db.read(
-        lambda s: (
-            s.get_one(Vm, run.params.vm_id).hypervisor,
-            domain_spec(s, s.get_one(Vm, run.params.vm_id)),
-        )
-    )
-    HYPERVISORS[kind].start(spec, link(run, run.params.host_id))
+    """Start the domain where it was, should it have stopped.
+
+    On a host that died it cannot; a VM that is Running on a dead host is found and restarted.
+    """
+    try:
+        place.start(run, run.params.vm_id, run.params.host_id, domain_spec)
+    except HostLost:
+        return
 
 
 def say_stopped(run: Stop) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import uuid as uuids
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from tegar.agent.gate import Report, Verb
 from tegar.agent.host import Host
 from tegar.model.spec import DomainSpec, RouterSpec
 from tegar.model.units import GIB, TIB
 from tegar.wire.guard import SetGuard
 from tegar.wire.virt import DomainState, Ended
-
-if TYPE_CHECKING:
-    from tegar.sim.hands import SimHands
 
 FIRST_VNC_PORT = 5900
 EMPTY_DISK_BYTES = 196_616  # what qemu-img's empty qcow2 takes
@@ -41,6 +39,7 @@ class Times:
     migrate_s: float = 0.0
     seed_s: float = 0.0
     fetch_s: float = 0.0
+    boot_s: float = 5.0  # after a reset
 
 
 @dataclass
@@ -48,7 +47,8 @@ class Faults:
     """What is wrong with a host.
 
     ``refuse`` and ``lose`` count questions by name, ``*`` for any: the next so many are refused
-    with an error, or take effect and their answer is lost.
+    with an error, or take effect and their answer is lost.  ``cut`` names the witnesses with which
+    nothing is exchanged, ``*`` all; until ``warden_held_until_s`` the warden does not run.
     """
 
     connected: bool = True
@@ -58,6 +58,8 @@ class Faults:
     missing_bridges: set[str] = field(default_factory=set)
     refuse: dict[str, int] = field(default_factory=dict)
     lose: dict[str, int] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
+    warden_held_until_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -127,9 +129,21 @@ class ReportTo:
     secret: str
 
 
+class Hands(Protocol):
+    """What carries out the orders of a simulated warden."""
+
+    def order(self, number: int, verb: Verb, epoch: int) -> Report:
+        """Carry an order out; return the report that the real hands would send."""
+        ...
+
+
 @dataclass(eq=False)
 class Machine:
-    """A simulated host.  ``opened`` are the pools it has reached since it booted."""
+    """A simulated host.
+
+    ``opened`` are the pools it has reached since it booted; ``guard`` is how it was told to be
+    guarded, which survives boots; ``boots_at_s`` is when it will be up after a reset.
+    """
 
     name: str
     shape: Shape
@@ -142,8 +156,9 @@ class Machine:
     opened: set[Where] = field(default_factory=set)
     reports: ReportTo | None = None
     agent: Host | None = None
-    hands: SimHands | None = None
+    hands: Hands | None = None
     guard: SetGuard | None = None
+    boots_at_s: float | None = None
     ended: list[tuple[float, Ended]] = field(default_factory=list)
 
     @property

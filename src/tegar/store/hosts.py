@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from tegar.kernel.db import BIG, Base, Row, live
 from tegar.kernel.lease import changed
 from tegar.model.host import HOST, Resource, State
+from tegar.store.leases import HostLease
 
 
 class Host(Row):
@@ -108,10 +109,16 @@ def hold(
     """Take room on a host for a VM; False when it has no room any more.  Holding twice is holding once.
 
     Whether the host is enabled is asked again with the update: a placement that began before its
-    maintenance must not end there.
+    maintenance must not end there.  The host's lease of this moment is the one the VM may run under.
     """
     if s.scalar(select(Hold.id).where(Hold.vm_id == vm_id, Hold.host_id == host.id)) is not None:
         return True
+    lease = s.execute(
+        select(HostLease.boot, HostLease.epoch, HostLease.state).where(HostLease.host_id == host.id)
+    ).first()
+    if lease is not None and lease.state != "live":
+        return False
+    boot, epoch = (lease.boot, lease.epoch) if lease is not None else ("", 0)
     enabled = select(Host.id).where(Host.id == host.id, Host.resource_state == Resource.ENABLED)
     room = update(HostUse).where(
         HostUse.host_id == host.id,
@@ -127,7 +134,11 @@ def hold(
         != 1
     ):
         return False
-    s.execute(insert(Hold).values(vm_id=vm_id, host_id=host.id, cpu_mhz=cpu_mhz, memory_bytes=memory_bytes))
+    s.execute(
+        insert(Hold).values(
+            vm_id=vm_id, host_id=host.id, cpu_mhz=cpu_mhz, memory_bytes=memory_bytes, boot=boot, epoch=epoch
+        )
+    )
     return True
 
 

@@ -31,6 +31,15 @@ class Authority(Base):
     key_sealed: Mapped[str] = mapped_column(Text)
 
 
+class SecretKey(Base):
+    """A secret of the cloud, sealed by the vault; ``guard`` is what keys of leases follow from."""
+
+    __tablename__ = "secret_key"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    sealed: Mapped[str] = mapped_column(Text)
+
+
 class JoinToken(Row):
     """Lets one host join, once, until it expires.  Only the digest of the secret is kept."""
 

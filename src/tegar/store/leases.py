@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Base, Row, live
@@ -44,12 +44,13 @@ class HostLease(Base):
 class Death(Base):
     """A recorded proof: nothing that ran on the host under this lease, or an older one of the boot, can write.
 
-    ``vm_id`` not 0: the proof speaks of that VM's copy only (P5).  Rows are never changed.
+    ``vm_id`` not 0: it speaks of that VM's copy only (P5), whose place was given up with it.  Rows are
+    never changed.
     """
 
     __tablename__ = "death"
     __table_args__ = (
-        UniqueConstraint("host_id", "boot", "epoch", "vm_id", "kind"),
+        Index("ix_death_lease", "host_id", "boot"),
         Index("ix_death_at", "at_s"),
         Base.__table_args__,
     )
@@ -76,9 +77,7 @@ def leases_of(s: Session, host_ids: Collection[int]) -> dict[int, HostLease]:
     return {row.host_id: row for row in s.scalars(select(HostLease).where(HostLease.host_id.in_(host_ids)))}
 
 
-def proof_of(s: Session, host_id: int, boot: str, epoch: int, vm_id: int = 0) -> Death | None:
-    """Return a recorded proof that a lease, or just the copy of one VM under it, is dead."""
-    stmt = select(Death).where(
-        Death.host_id == host_id, Death.boot == boot, Death.epoch >= epoch, Death.vm_id.in_({0, vm_id})
-    )
-    return s.scalars(stmt.order_by(Death.vm_id, Death.id).limit(1)).first()
+def proof_of(s: Session, host_id: int, boot: str, epoch: int) -> Death | None:
+    """Return a recorded proof that nothing which ran under a lease can write any more."""
+    of_lease = (Death.host_id == host_id, Death.boot == boot, Death.epoch >= epoch, Death.vm_id == 0)
+    return s.scalars(select(Death).where(*of_lease).order_by(Death.id).limit(1)).first()

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tegar.guard.shell import WardenConfig, WardenShell, WitnessConfig, WitnessShell
+from tegar.guard.keys import host_key
 from tegar.guard.warden import Verb
+from tegar.guard.warden_shell import WardenConfig, WardenShell
 from tegar.guard.watchdog import DeviceWatchdog, LabWatchdog, NoWatchdog, NullWatchdog, watchdog
+from tegar.guard.witness_shell import WitnessConfig, WitnessShell
 from tegar.kernel.clock import WallClock
 
-KEY = "11" * 32
+SECRET = "11" * 32
+KEY = host_key(bytes.fromhex(SECRET), "h1").hex()
 
 
 def free_port() -> int:
@@ -33,7 +36,7 @@ class CountingDog:
 def test_a_warden_gets_its_lease_from_real_witnesses(tmp_path: Path) -> None:
     ports = {f"w{i}": ("127.0.0.1", free_port()) for i in (1, 2, 3)}
     witnesses = [
-        WitnessShell(WitnessConfig(name, address, {"h1": KEY}, KEY, 10.0, first=True), WallClock())
+        WitnessShell(WitnessConfig(name, address, SECRET, 10.0, first=True), WallClock(), wait_s=0.005)
         for name, address in ports.items()
     ]
     hands = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -49,7 +52,7 @@ def test_a_warden_gets_its_lease_from_real_witnesses(tmp_path: Path) -> None:
     def answer() -> None:
         while not stop.is_set():
             for w in witnesses:
-                w.turn(0.005)
+                w.turn()
 
     thread = threading.Thread(target=answer)
     thread.start()

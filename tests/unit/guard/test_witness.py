@@ -1,10 +1,12 @@
 """A witness accepts, promises and forgets safely."""
 
+from tegar.guard import survey
 from tegar.guard.datagram import (
     Ack,
     Answer,
     AnyMessage,
     Ask,
+    AskMany,
     Challenge,
     Moved,
     Record,
@@ -12,7 +14,7 @@ from tegar.guard.datagram import (
     Renew,
     Teach,
 )
-from tegar.guard.witness import Witness
+from tegar.guard.witness import HOSTS_KEPT, Witness
 
 D = 6.5
 TICK = 0.001
@@ -120,12 +122,76 @@ def test_silence_counts_from_when_it_could_hear() -> None:
     assert ask(w, 26 + TICK).promised
 
 
-def test_strangers_get_no_memory_and_unsafe_leases_no_ack() -> None:
+def test_a_host_is_learned_from_its_first_renewal() -> None:
     w = witness()
 
-    assert w.take(1, Renew("h9", "b", 0, 1, D, b"")) is None
-    assert w.take(1, Ask(1, "h9", "b", 0, True)) is None
-    assert w.take(1, Renew("h1", "b", 0, 1, 13.1, b"")) is None
+    assert isinstance(w.take(1, Renew("h9", "b", 0, 1, D, b"")), Challenge)
+
+
+def test_a_host_learned_after_a_restart_waits_for_the_manager_to_teach() -> None:
+    w = witness(first=False)
+    renewal = Renew("h9", "b1", 0, 1, D, b"")
+    assert w.take(50, renewal) is None  # it may have promised something about h9 before it restarted
+    answer = w.take(51, Ask(1, "h9", "b1", 0, True))
+    assert isinstance(answer, Answer)
+    assert not answer.ready
+
+    w.take(52, Teach(1, "h9", (("b1", 1),)))
+
+    assert w.take(53, renewal) == Moved("h9", "b1", 1)
+
+
+def test_silence_of_a_host_counts_from_when_it_became_known() -> None:
+    w = witness()
+
+    assert w.take(100, Ask(1, "h9", "b1", 0, True)) == Answer(
+        1, 1, "h9", "b1", 0, True, False, 0.0, 13, "", 0, 0.0
+    )
+
+
+def test_a_witness_that_is_full_is_silent_about_more_hosts_and_forgets_none() -> None:
+    w = witness()
+    for i in range(HOSTS_KEPT):
+        w.take(1, Ask(1, f"x{i}", "b", 0, False))
+
+    assert w.full
+    assert w.take(1, Ask(1, "one more", "b", 0, False)) is None
+    assert w.take(1, Renew("one more", "b", 0, 1, D, b"")) is None
+    assert renew(w, 1, 1) == Ack("h1", "b1", 0, 1)
+
+
+def test_unsafe_leases_get_no_ack() -> None:
+    assert witness().take(1, Renew("h1", "b", 0, 1, 13.1, b"")) is None
+
+
+def test_a_survey_says_what_single_questions_say() -> None:
+    w = witness()
+    renew(w, 1, 1)
+    renew(w, 2, 1, boot="b2", epoch=3)
+    ask(w, 30, boot="b2", epoch=3)  # promises
+    leases = [("h1", "b1", 0), ("h1", "b2", 3), ("h1", "b3", 0), ("h7", "b", 0)]
+
+    (question,) = survey.questions(leases, 7, b"salt")
+    (said,) = w.survey(31, question)
+
+    assert survey.answers(question, said) == [w.take(31, Ask(7, *lease, False)) for lease in leases]
+
+
+def test_a_survey_promises_nothing() -> None:
+    w = witness()
+    renew(w, 1, 1)
+    (question,) = survey.questions([("h1", "b1", 0)], 1, b"s")
+    w.survey(100, question)
+
+    assert renew(w, 101, 2) == Ack("h1", "b1", 0, 2)
+
+
+def test_a_survey_leaves_out_what_there_is_no_memory_for() -> None:
+    w = witness()
+    for i in range(HOSTS_KEPT):
+        w.take(1, Ask(1, f"x{i}", "b", 0, False))
+
+    assert w.survey(1, AskMany(1, b"s", (("one more", "b", 0),))) == []
 
 
 def test_memory_of_boots_is_bounded() -> None:
@@ -136,9 +202,12 @@ def test_memory_of_boots_is_bounded() -> None:
     assert len(w._hosts["h1"].floors) <= 16
 
 
-def test_the_epoch_of_a_vm_only_grows() -> None:
+def test_the_epoch_of_a_vm_only_grows_and_has_one_owner() -> None:
     w = witness()
 
-    assert w.take(1, Record(1, "vm", 2)) == Recorded(1, 1, "vm", 2, True)
-    assert w.take(1, Record(2, "vm", 2)) == Recorded(1, 2, "vm", 2, False)
-    assert witness(first=False).take(1, Record(3, "vm", 9)) is None
+    assert w.take(1, Record(1, "vm", 2, "a")) == Recorded(1, 1, "vm", 2, "a", True)
+    assert w.take(1, Record(2, "vm", 2, "a")) == Recorded(1, 2, "vm", 2, "a", True)  # an answer was lost
+    assert w.take(1, Record(3, "vm", 2, "b")) == Recorded(1, 3, "vm", 2, "a", False)
+    assert w.take(1, Record(4, "vm", 3, "b")) == Recorded(1, 4, "vm", 3, "b", True)
+    assert w.take(1, Record(5, "vm", 2, "a")) == Recorded(1, 5, "vm", 3, "b", False)
+    assert witness(first=False).take(1, Record(6, "vm", 9, "a")) is None

@@ -1,0 +1,319 @@
+"""The HA manager: one leader's rounds.  It asks the decider what is due, and carries it out.
+
+Everything it must not lose is in SQL; each of its transactions first checks that it still leads.  It
+runs in one thread: answers of witnesses and results of what takes long come through ``inbox``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from tegar.guard import datagram
+from tegar.guard.datagram import Answer
+from tegar.ha import decide, facts, lost, stage
+from tegar.ha.decide import TICK_S, Decider, Effect, Facts, LeaseId
+from tegar.ha.facts import EVERY_EPOCH, Picture
+from tegar.kernel import log
+from tegar.kernel.errors import Fenced, TegarError
+from tegar.kernel.lease import Lease
+from tegar.model.lease import Proof
+from tegar.saga.env import Env
+from tegar.store import events
+from tegar.store.hosts import Hold, Host
+from tegar.store.leases import HostLease
+from tegar.wire.guard import GetGuard
+
+LEASE = "ha"
+FRESH_S = 1.0  # what SQL says is read again after so long
+FLAP_S, FLAPS, QUARANTINE_S = 600.0, 3, 900.0
+T = TypeVar("T")
+
+
+class Ways(Protocol):
+    """What the manager reaches the world by, besides SQL and agents."""
+
+    def say(self, witness: str, address: tuple[str, int], message: datagram.AnyMessage) -> None:
+        """Send a datagram to a witness."""
+        ...
+
+    def ask(self, witness: str, address: tuple[str, int], leases: Sequence[LeaseId]) -> None:
+        """Ask a witness about many leases, in few datagrams."""
+        ...
+
+    def nonce(self) -> int:
+        """Return a number that grows: the time of now in microseconds on the manager's clock."""
+        ...
+
+    def apart(self, work: Callable[[], Callable[[], None]]) -> None:
+        """Do something that takes long elsewhere; what it returns is called in the manager's thread."""
+        ...
+
+
+class Power(Protocol):
+    """Cuts the power of hosts and reads what came of it."""
+
+    def hosts(self, s: Session) -> frozenset[int]:
+        """Return the ids of hosts whose power can be cut."""
+        ...
+
+    def off(self, host_id: int) -> str:
+        """Cut a host's power; return the evidence that it was read as Off, empty when it was not."""
+        ...
+
+
+class NoPower:
+    """No host has a BMC."""
+
+    def hosts(self, s: Session) -> frozenset[int]:
+        """Return none."""
+        return frozenset()
+
+    def off(self, host_id: int) -> str:
+        """Return no evidence."""
+        return ""
+
+
+@dataclass
+class Leading:
+    """As whom the manager leads."""
+
+    holder: str
+    fence: int
+
+
+@dataclass
+class Manager:
+    """A leader's rounds.  Made anew with each term, for it must begin knowing nothing."""
+
+    env: Env
+    ways: Ways
+    leading: Leading
+    power: Power = field(default_factory=NoPower)
+    decider: Decider = field(default_factory=Decider)
+    _picture: Picture = field(default_factory=lambda: Picture(Facts({}, {}), {}, {}))
+    _read_s: float = -1e9
+    _due: list[tuple[float, LeaseId]] = field(default_factory=list)
+    _looked_s: float = -1e9
+
+    # ── what wakes it ─────────────────────────────────────────────────────────────────────────────
+
+    def hear(self, witness: str, answer: Answer) -> None:
+        """Take a witness's answer."""
+        asked_s = answer.nonce / 1e6
+        self._carry_out(self.decider.hear(self.env.clock.mono_s(), witness, answer, asked_s))
+
+    def due_s(self) -> float:
+        """Return when to call :meth:`turn` next, on the monotonic clock."""
+        tick_s = self._looked_s + TICK_S
+        return min(tick_s, self._due[0][0]) if self._due else tick_s
+
+    def turn(self) -> None:
+        """Do what is due now."""
+        now_s = self.env.clock.mono_s()
+        while self._due and self._due[0][0] <= now_s:
+            self._carry_out(self.decider.ripe(heapq.heappop(self._due)[1]))
+        if now_s - self._looked_s >= TICK_S:
+            self._looked_s = now_s
+            self._look(now_s)
+
+    def _look(self, now_s: float) -> None:
+        if now_s - self._read_s >= FRESH_S:
+            self._read()
+            self._hand_over()
+        self._carry_out(self.decider.look(now_s, self._picture.facts))
+        self._carry_out(self.decider.questions(self.env.clock.mono_s(), self._picture.facts))
+
+    def _read(self) -> None:
+        def work(s: Session) -> Picture:
+            return facts.read(s, bmcs=self.power.hosts(s))
+
+        self._picture = self.env.db.read(work)
+        self._read_s = self.env.clock.mono_s()
+        self.decider.facts = self._picture.facts
+
+    # ── effects ───────────────────────────────────────────────────────────────────────────────────
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        asked: dict[str, list[LeaseId]] = defaultdict(list)
+        for effect in effects:
+            match effect:
+                case decide.Ask(witness, lease, promise):
+                    if promise:
+                        self._say(witness, datagram.Ask(self.ways.nonce(), *lease, promise))
+                    else:
+                        asked[witness].append(lease)
+                case decide.Teach(witness, incarnation, host, floors):
+                    self._say(witness, datagram.Teach(incarnation, host, floors))
+                case decide.Later(lease, in_s):
+                    heapq.heappush(self._due, (self.env.clock.mono_s() + in_s + 1e-3, lease))
+                case decide.Current(lease, before, dead_s):
+                    self._current(lease, before, dead_s)
+                case decide.Suspect(lease):
+                    self._turned(lease, "suspect")
+                    self._stage(lease)
+                case decide.HeardAgain(lease):
+                    self._turned(lease, "live")
+                case decide.Brake(cluster, hosts):
+                    self._brake(cluster, hosts)
+                case decide.ForceOff(lease):
+                    self._force_off(lease)
+                case decide.Proven(lease, kind, evidence):
+                    self._proven(lease, kind, evidence)
+        for witness, leases in asked.items():
+            address = self._picture.addresses.get(witness)
+            if address is not None:
+                self.ways.ask(witness, address, leases)
+
+    def _say(self, witness: str, message: datagram.AnyMessage) -> None:
+        address = self._picture.addresses.get(witness)
+        if address is not None:
+            self.ways.say(witness, address, message)
+
+    def _tx(self, work: Callable[[Session], T]) -> T:
+        """Run a transaction as leader.
+
+        Raises:
+            Fenced: another server leads by now.
+        """
+
+        def fenced(s: Session) -> T:
+            mine = (
+                Lease.name == LEASE,
+                Lease.holder == self.leading.holder,
+                Lease.fence == self.leading.fence,
+            )
+            if s.scalars(select(Lease.name).where(*mine).with_for_update(read=True)).first() is None:
+                raise Fenced("high availability")
+            return work(s)
+
+        return self.env.db.tx(fenced)
+
+    def _host_id(self, name: str) -> int | None:
+        known = self._picture.hosts.get(name)
+        return known.host_id if known else None
+
+    def _current(self, lease: LeaseId, before: LeaseId | None, dead_s: float) -> None:
+        """A lease is accepted: VMs may run under it.  What ran under an older boot needs a proof still."""
+        host_id = self._host_id(lease.host)
+        if host_id is None:
+            return
+
+        def work(s: Session) -> None:
+            row = s.get(HostLease, host_id)
+            if row is None:
+                return
+            if not row.boot:  # what ran here unguarded runs under its first lease now
+                adopt = update(Hold).where(Hold.host_id == host_id, Hold.boot == "")
+                s.execute(adopt.values(boot=lease.boot, epoch=lease.epoch))
+            row.boot, row.epoch, row.dead_s = lease.boot, lease.epoch, dead_s
+            row.state, row.since_s, row.braked = "live", self.env.clock.now_s(), False
+
+        self._tx(work)
+        log.get("ha").info("lease", host=self._name(lease), boot=lease.boot, epoch=lease.epoch, dead_s=dead_s)
+        self._read()
+        if before is not None and before.boot != lease.boot:
+            self._seek_reboot(lease, before)
+
+    def _turned(self, lease: LeaseId, state: str) -> None:
+        host_id = self._host_id(lease.host)
+
+        def work(s: Session) -> None:
+            row, now_s = s.get(HostLease, host_id), self.env.clock.now_s()
+            if row is None or row.state in (state, "dead") or (row.boot, row.epoch) != lease[1:]:
+                return
+            if state == "live":
+                row.flaps = row.flaps + 1 if now_s - row.since_s < FLAP_S else 1
+                if row.flaps >= FLAPS:
+                    row.quarantined_until_s = now_s + QUARANTINE_S
+            row.state, row.since_s, row.braked = state, now_s, False
+
+        self._tx(work)
+        log.get("ha").warning("host " + state, host=self._name(lease), boot=lease.boot, epoch=lease.epoch)
+
+    def _brake(self, cluster: int, hosts: tuple[str, ...]) -> None:
+        ids = [known.host_id for host in hosts if (known := self._picture.hosts.get(host))]
+
+        def work(s: Session) -> None:
+            s.execute(update(HostLease).where(HostLease.host_id.in_(ids)).values(braked=True))
+            names = s.scalars(select(Host.name).where(Host.id.in_(ids)).order_by(Host.name)).all()
+            events.alert(
+                s,
+                "ALERT.HA.BRAKE",
+                f"{len(ids)} hosts fell silent at once: VMs stay where they are",
+                f"{', '.join(names)}; silence alone proves nothing now. It goes on when power is read as Off, "
+                "when the hosts are heard again, or when an operator says so.",
+            )
+
+        self._tx(work)
+        log.get("ha").error("brake", cluster=cluster, hosts=len(ids))
+
+    def _proven(self, lease: LeaseId, kind: str, evidence: str) -> None:
+        host_id = self._host_id(lease.host)
+        if host_id is None:
+            return
+        now_s = self.env.clock.now_s()
+        self._tx(lambda s: lost.record(s, host_id, lease.boot, lease.epoch, kind, evidence, now_s).id)
+        self._hand_over()
+        self._read()
+
+    def _hand_over(self) -> None:
+        """Let go of all that ran on the dead, and submit what is due."""
+        now_s = self.env.clock.now_s()
+        while self._tx(lambda s: lost.hand_over(s, now_s)) == lost.AT_ONCE:
+            pass
+        while self._tx(lost.submit) == lost.AT_ONCE:
+            pass
+
+    def _force_off(self, lease: LeaseId) -> None:
+        host_id = self._host_id(lease.host)
+        if host_id is None:
+            return
+        log.get("ha").warning("power off asked for", host=self._name(lease))
+
+        def work() -> Callable[[], None]:
+            try:
+                evidence = self.power.off(host_id)
+            except TegarError as e:
+                log.get("ha").warning("power not off", host_id=host_id, error=str(e))
+                evidence = ""
+            return lambda: self._carry_out(self.decider.power(lease, evidence))
+
+        self.ways.apart(work)
+
+    def _stage(self, lease: LeaseId) -> None:
+        host_id = self._host_id(lease.host)
+
+        def work() -> Callable[[], None]:
+            if host_id is not None:
+                stage.prepare(self.env, host_id)
+            return lambda: None
+
+        self.ways.apart(work)
+
+    def _seek_reboot(self, lease: LeaseId, before: LeaseId) -> None:
+        """P4: hear from the host itself, now, that it has booted again."""
+        known = self._picture.hosts[lease.host]
+
+        def work() -> Callable[[], None]:
+            try:
+                said = self.env.links.to(known.url).ask(GetGuard(), timeout_s=5)
+            except TegarError as e:
+                log.get("ha").info("reboot not confirmed", host=known.name, error=str(e))
+                return lambda: None
+            if said.boot != lease.boot:
+                return lambda: None
+            old = LeaseId(before.host, before.boot, EVERY_EPOCH)
+            return lambda: self._proven(old, Proof.REBOOT, f"the host says that its boot is {said.boot}")
+
+        self.ways.apart(work)
+
+    def _name(self, lease: LeaseId) -> str:
+        known = self._picture.hosts.get(lease.host)
+        return known.name if known else lease.host

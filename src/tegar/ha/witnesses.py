@@ -1,0 +1,147 @@
+"""A management server's talk with the witnesses: one UDP socket, questions out, answers to whoever waits."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tegar.guard import datagram, survey
+from tegar.guard.datagram import LONGEST_BYTES, Answer, AnswerMany, AnyMessage, AskMany, Record, Recorded
+from tegar.guard.judge import majority
+from tegar.guard.keys import manager_key
+from tegar.kernel import log
+from tegar.kernel.clock import Clock
+from tegar.kernel.errors import Unavailable
+
+TRY_S, TRIES = 0.3, 4
+ASKED_KEPT = 20_000  # questions whose answers may still come
+Address = tuple[str, int]
+
+
+@dataclass
+class Waiting:
+    """A record that waits for a majority."""
+
+    need: int
+    of: int
+    done: threading.Event = field(default_factory=threading.Event)
+    granted: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+    def take(self, witness: str, *, granted: bool) -> None:
+        """Count an answer."""
+        (self.granted if granted else self.refused).add(witness)
+        if len(self.granted) >= self.need or len(self.refused) > self.of - self.need:
+            self.done.set()
+
+
+class Witnesses:
+    """All witnesses of the cloud, by cluster.
+
+    Args:
+        secret: what keys follow from.
+        of_cluster: returns the addresses of a cluster's witnesses by name; asked for each record.
+        clock: time.
+    """
+
+    def __init__(
+        self, secret: bytes, of_cluster: Callable[[int], Mapping[str, Address]], clock: Clock
+    ) -> None:
+        self._key, self._of_cluster, self._clock = manager_key(secret), of_cluster, clock
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._lock = threading.Lock()
+        self._last_nonce = 0
+        self._salt = secrets.token_bytes(8)
+        self._me = f"manager-{secrets.token_hex(8)}"  # an answer to another, or to us before, is not for us
+        self._asked: dict[tuple[str, int], AskMany] = {}
+        self._waiting: dict[int, Waiting] = {}
+        self.on_answer: Callable[[str, Answer], None] = lambda _witness, _answer: None
+        self._closed = False
+        self._thread = threading.Thread(target=self._listen, name="witnesses", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._socket.settimeout(1.0)
+        self._socket.bind(("", 0))
+        self._thread.start()
+
+    def close(self) -> None:
+        """End."""
+        self._closed = True
+
+    def nonce(self) -> int:
+        """Return a number that grows; it is the time of the question in microseconds of our clock."""
+        with self._lock:
+            self._last_nonce = max(self._last_nonce + 1, int(self._clock.mono_s() * 1e6))
+            return self._last_nonce
+
+    def send(self, witness: str, address: Address, message: AnyMessage) -> None:
+        """Send a datagram; no route or a full buffer is a lost one."""
+        with suppress(OSError):
+            self._socket.sendto(datagram.encode(self._key, self._me, witness, message), address)
+
+    def ask(self, witness: str, address: Address, leases: Sequence[survey.Lease]) -> None:
+        """Ask about many leases; the answers come as if each had been asked about alone."""
+        for question in survey.questions(leases, self.nonce(), self._salt):
+            self._asked[witness, question.nonce] = question
+            while len(self._asked) > ASKED_KEPT:
+                del self._asked[next(iter(self._asked))]
+            self.send(witness, address, question)
+            with self._lock:
+                self._last_nonce = max(self._last_nonce, question.nonce)
+
+    def record(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str) -> bool:
+        """Raise a VM's epoch at a majority; see ``saga.env.Quorum``."""
+        circle = self._of_cluster(cluster_id)
+        if not circle:
+            return True
+        waiting = Waiting(majority(len(circle)), len(circle))
+        nonces = [self.nonce() for _ in range(TRIES)]
+        with self._lock:
+            self._waiting |= dict.fromkeys(nonces, waiting)
+        try:
+            for nonce in nonces:
+                for witness, address in circle.items():
+                    if witness not in waiting.granted | waiting.refused:
+                        self.send(witness, address, Record(nonce, vm_uuid, epoch, owner))
+                if self._clock.wait(waiting.done, TRY_S):
+                    return len(waiting.granted) >= waiting.need
+        finally:
+            with self._lock:
+                for nonce in nonces:
+                    del self._waiting[nonce]
+        raise Unavailable("The witnesses", f"{len(waiting.granted)} of {len(circle)} answered in time")
+
+    def _listen(self) -> None:
+        while not self._closed:
+            try:
+                data, _ = self._socket.recvfrom(LONGEST_BYTES + 1)
+            except TimeoutError:
+                continue
+            except OSError as e:
+                log.get("ha").warning("cannot hear witnesses", error=str(e))
+                continue
+            said = datagram.decode(self._key_of, self._me, data)
+            if said is not None:
+                self._take(*said)
+        self._socket.close()
+
+    def _key_of(self, name: str) -> bytes | None:
+        return self._key if name == "manager" else None
+
+    def _take(self, witness: str, message: AnyMessage) -> None:
+        if isinstance(message, Answer):
+            self.on_answer(witness, message)
+        elif isinstance(message, AnswerMany):
+            asked = self._asked.get((witness, message.nonce))
+            for answer in survey.answers(asked, message) if asked else ():
+                self.on_answer(witness, answer)
+        elif isinstance(message, Recorded):
+            with self._lock:
+                waiting = self._waiting.get(message.nonce)
+            if waiting is not None:
+                waiting.take(witness, granted=message.granted)
