@@ -132,6 +132,11 @@ class ReportTo:
 class Hands(Protocol):
     """What carries out the orders of a simulated warden."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether guests may run now."""
+        ...
+
     def order(self, number: int, verb: Verb, epoch: int) -> Report:
         """Carry an order out; return the report that the real hands would send."""
         ...
