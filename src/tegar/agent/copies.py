@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ import structlog
 
 from tegar.agent.qmp import Answer, Event, Qmp, QmpFailed
 from tegar.kernel.boot import start_time
+from tegar.kernel.clock import WallClock
 
 STALE_S = 1.0
 Then = Callable[[Answer], None]
@@ -199,5 +199,5 @@ class Copies:
 def _is_stale(file: Path) -> bool:
     """Return whether nobody will listen there any more; between its making and that, nobody does either."""
     with suppress(OSError):
-        return time.time() - file.stat().st_mtime > STALE_S
+        return WallClock().now_s() - file.stat().st_mtime > STALE_S
     return False
