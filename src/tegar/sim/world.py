@@ -268,7 +268,7 @@ class World:
             guest = source.guests.get(uuid)
             if guest is None or uuid in there.arriving:
                 return None
-            if there.hands is not None and not there.hands.gate.is_open:
+            if there.hands is not None and not there.hands.is_open:
                 raise AgentRefused("The host", "MigrateDomain", f"{there.name} has no lease and lets none in")
             self._admit(there, guest.spec, "MigrateDomain")
             plugged = {d.volume_uuid: d for d in guest.spec.disks}
