@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from tegar.agent.qmp import Answer, Event, Qmp, QmpFailed
-from tegar.kernel.boot import start_time
+from tegar.wire.boot import start_time
 
 STALE_S = 1.0
 Then = Callable[[Answer], None]

@@ -16,7 +16,9 @@ from tegar.api.commands import (
     disk_offering,
     domain,
     event,
+    high_availability,
     host,
+    host_ha,
     image_store,
     job,
     network,
@@ -34,6 +36,7 @@ from tegar.api.commands import (
     vlan_range,
     vm,
     volume,
+    witness,
     zone,
 )
 from tegar.kernel.command import Command
@@ -71,6 +74,9 @@ MODULES = (
     vlan_range,
     address,
     server,
+    host_ha,
+    high_availability,
+    witness,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

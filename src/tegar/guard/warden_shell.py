@@ -21,9 +21,9 @@ from tegar.guard.timing import DEFAULT, FAST, Timing, UnsafeTiming
 from tegar.guard.warden import Effect, Heard, Input, Pet, Report, Send, Warden
 from tegar.guard.watchdog import Watchdog, about, watchdog
 from tegar.kernel import log
-from tegar.kernel.boot import boot_id
 from tegar.kernel.clock import Clock, WallClock
 from tegar.kernel.errors import TegarError
+from tegar.wire.boot import boot_id
 
 CONFIG = "guard.json"
 STATUS = "warden.json"

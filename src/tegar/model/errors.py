@@ -3,6 +3,7 @@
 TegarError
 ├── Denied             531  the caller may not
 ├── NoCapacity         533  no host (or pool) has room
+├── PromiseBroken      533  too little room would be left for VMs of hosts that fail
 ├── OutOfAddresses     533  a network has none left
 ├── InUse              536  others depend on it
 ├── Exists             431  the name is taken
@@ -47,6 +48,23 @@ class NoCapacity(TegarError):
         """Return the sentence with every refusal."""
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(self.refusals.items()))
         return f"{self}: {reasons}" if reasons else str(self)
+
+
+@dataclass(eq=False)
+class PromiseBroken(TegarError):
+    """The cluster could not survive the loss of as many hosts any more as it promises."""
+
+    code = 533
+    cs_code = 4335
+    says = "{what} is refused: the room that is left is kept for virtual machines of hosts that fail"
+
+    what: str
+    cluster: str  # shown to admins, as why
+    why: str
+
+    def detail(self) -> str:
+        """Return the sentence with the loss that could not be survived, and the way around."""
+        return f"{self}. In cluster {self.cluster}, {self.why} (its setting ha.admission.override allows it)"
 
 
 @dataclass(eq=False)

@@ -41,6 +41,10 @@ class Vm(Row):
     cpu_mhz: Mapped[int]
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     ha: Mapped[bool] = mapped_column(default=False)
+    ha_priority: Mapped[int] = mapped_column(default=2)
+    ha_ready: Mapped[str] = mapped_column(String(10), default="")
+    ha_ready_timeout_s: Mapped[int] = mapped_column(default=120)
+    guest_action: Mapped[str] = mapped_column(String(10), default="none")
     epoch: Mapped[int] = mapped_column(default=0)
     hypervisor: Mapped[str] = mapped_column(String(20))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
