@@ -35,6 +35,7 @@ CLOCKS = {
     "main/local.py": "waits for the processes that it started",
     "main/client.py": "a client of the API in another process",
     "main/bench/": "measures wall time",
+    "main/drill/": "measures wall time, and watches processes",
     "agent/copies.py": "compares with the times of files, which only the machine's clock knows",
     "agent/files.py": "compares with the times of files, which only the machine's clock knows",
 }
