@@ -15,7 +15,10 @@ MANAGEMENT_CUT_S = 60.0
 
 
 def switch_blip(stage: Stage, watch: Watch, options: Options) -> tuple[float, dict[str, float]]:
-    """Cut all hosts off everything for 20 s: from the mending to the last guest that computes again."""
+    """Cut all hosts off everything for 20 s: from the mending to the last guest that computes again.
+
+    With three hosts, for the brake holds only where more than two are suspect: a cluster of two loses both.
+    """
     before = _processes(stage, watch)
     watch.fault("all hosts are cut off from everything")
     for host in stage.lab.hosts.values():

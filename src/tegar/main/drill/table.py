@@ -77,7 +77,7 @@ DRILLS: dict[str, Drill | OwnCloud | Measured] = {
     ),
     "host-isolated": Drill(host_loss.host_isolated, {}, Needs(vms=2)),
     "leader-death": Drill(host_loss.leader_death, {"p99": 12.0}, Needs(servers=3, vms=2)),
-    "switch-blip": Drill(cables.switch_blip, {"max": 3.0}, Needs(vms=2)),
+    "switch-blip": Drill(cables.switch_blip, {"max": 3.0}, Needs(hosts=3, vms=2)),
     "management-cut": Drill(cables.management_cut, {"max": process_death.UNNOTICED_S}, Needs(vms=2)),
     "mass-failure": OwnCloud(mass.mass_failure, {"max": 15.0}),
     "leases": Measured(_leases),
