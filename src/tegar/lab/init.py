@@ -25,7 +25,7 @@ from typing import Any
 BIND, MOVE, DETACH = 4096, 8192, 2
 RESTART_PAUSE_S = (0.2, 1.0, 3.0, 10.0)
 STOP_PATIENCE_S = 15.0
-SETTLED_S = 30.0
+SETTLED_S = 4.0
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net/tun", "fuse", "vhost-net")
 _libc = ctypes.CDLL(None, use_errno=True)
 
