@@ -17,8 +17,8 @@ from tegar.kernel.secret import Vault
 from tegar.main import schema
 from tegar.main.config import add_options, config_of
 from tegar.ops import guard
-from tegar.store import schema as tables  # rows name each other across nouns
 from tegar.store.leases import HostLease, Witness
+from tegar.store.schema import METADATA
 
 PORT = 8253
 
@@ -40,20 +40,35 @@ def main_witness(argv: Sequence[str]) -> int:
     config = config_of(given)
     db, vault = Db(config.url), Vault.at(config.state_dir / "vault.key")
     try:
-        schema.must_fit(db)
-        assert "cluster" in tables.METADATA.tables
-        secret = db.tx(lambda s: _name(s, vault, given.witness, address, int(port or PORT)))
+        told = name_witness(
+            db, vault, given.witness, address, int(port or PORT), longest_dead_s=given.longest_dead_s
+        )
     except TegarError as e:
         print(f"tegar ha witness: {e}", file=sys.stderr)
         return 1
-    facts = {
-        "name": given.witness,
-        "listen": [address, int(port or PORT)],
-        "secret": secret.hex(),
-        "longest_dead_s": given.longest_dead_s,
-    }
-    print(json.dumps(facts))
+    print(told)
     return 0
+
+
+def name_witness(
+    db: Db, vault: Vault, name: str, address: str, port: int, *, longest_dead_s: float = DEFAULT.dead_s
+) -> str:
+    """Name a witness, or find it; return what its process must be told, which holds a secret.
+
+    Raises:
+        Refused: hosts hold leases at the witnesses there are: majorities of two sets need not meet.
+    """
+    schema.must_fit(db)
+    assert Witness.__tablename__ in METADATA.tables, "rows name each other across nouns: all must be known"
+    secret = db.tx(lambda s: _name(s, vault, name, address, port))
+    facts = {
+        "name": name,
+        "listen": [address, port],
+        "secret": secret.hex(),
+        "longest_dead_s": longest_dead_s,
+        "first": True,  # nobody held a lease yet, so there is nothing that it could have forgotten
+    }
+    return json.dumps(facts)
 
 
 def _name(s: Session, vault: Vault, name: str, address: str, port: int) -> bytes:

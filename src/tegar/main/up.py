@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import select
 
 from tegar.kernel.db import Db
 from tegar.kernel.secret import Vault
@@ -30,7 +29,7 @@ from tegar.lab.bmc import LabBmc
 from tegar.lab.cloud import Lab
 from tegar.lab.errors import LabError
 from tegar.lab.topology import BMCS, PRIMARY_PATH, SECONDARY_PATH, Topology
-from tegar.main import furnish, several
+from tegar.main import furnish, guarding, several
 from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
 from tegar.main.down import take_down
@@ -39,12 +38,10 @@ from tegar.main.local import LocalError, Place, free_port, marked, processes, sp
 from tegar.main.several import MOST, Several, is_ready
 from tegar.model.units import GIB
 from tegar.ops.bootstrap import admin_keys
-from tegar.store.leases import HostLease
 
 USER_DATA = "Hello from Tegar.\n"
 AGENT_PORT = 8251
 IMAGE_PORT = 8252
-WITNESSES = 3
 
 Say = Callable[[str], None]
 
@@ -122,7 +119,7 @@ def up(
     port = int(before.get("port", 0)) or free_port(port)
     with ThreadPoolExecutor(1) as pool:
         image = None if simulated else pool.submit(build_guest, place, say)
-        topology = Topology(place.lab, hosts=hosts, witnesses=WITNESSES, bmc=bmc)
+        topology = Topology(place.lab, hosts=hosts, witnesses=guarding.WITNESSES, bmc=bmc)
         built = None if simulated else lab.up(topology, say)
         sim_port = int(before.get("sim_port", 0)) or (free_port(0) if simulated else 0)
         if sim_port:
@@ -138,16 +135,18 @@ def up(
         if image is not None:
             image.result()
     if built is not None:
-        _witnesses(place, built, say)
+        guarding.lab_witnesses(place, built, say)
         with served(place.guest, built.topology.mgmt_gateway) as url:
             _join_all(place, built, say)
             ground = real_ground(built, url)
             furnish.furnish(api, ground, say)
             _template_ready(api, say)
-        _guarded(place, len(built.hosts), say)
+        guarding.await_leases(place, len(built.hosts), say)
     else:
+        guarding.local_witnesses(place, say)
         furnish.furnish(api, simulated_ground(hosts), say)
         _template_ready(api, say)
+        guarding.await_leases(place, hosts, say)
     vm = first_vm(api, say)
     page = _page(vm, facts, say)
     write_facts(place, {**facts, "vm": vm["id"], "vm_address": vm["nic"][0]["ipaddress"]})
@@ -236,39 +235,6 @@ def served(file: Path, address: str) -> Iterator[str]:
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
-
-
-def _witnesses(place: Place, built: Lab, say: Say) -> None:
-    """Run a witness on each node that is there for one."""
-    for node in built.witnesses.values():
-        file = node.var_dir / "witness.json"
-        if not file.exists():
-            words = tegar("ha", "witness", "--state-dir", str(place.state), node.name, node.ip)
-            done = subprocess.run(words, capture_output=True, text=True)
-            if done.returncode != 0:
-                raise LocalError(f"{node.name} could not be named a witness: {done.stderr}")
-            spare = file.with_suffix(".new")
-            with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
-                f.write(done.stdout)
-            spare.replace(file)
-        node.start_service("witness", tegar("witness", "--config", "/var/lib/tegar/witness.json"))
-    say(f"{len(built.witnesses)} witnesses")
-
-
-def _guarded(place: Place, hosts: int, say: Say) -> None:
-    """Wait until every host holds a lease."""
-    db = Db(config_in(place.state).url)
-
-    def live() -> bool:
-        held = select(HostLease.host_id).where(HostLease.state == "live")
-        return len(db.read(lambda s: s.scalars(held).all())) >= hosts
-
-    try:
-        if not until(live, 60):
-            raise LocalError(f"not every host got a lease: see {place.log('server')}")
-    finally:
-        db.close()
-    say("every host holds a lease")
 
 
 def _join_all(place: Place, built: Lab, say: Say) -> None:

@@ -181,7 +181,8 @@ def open_stage(root: Path, needs: Needs, say: Say) -> Stage:
     facts = _kept(place, needs)
     if facts is None:
         more: dict[str, Any] = {"servers": needs.servers} if needs.servers > 1 else {}
-        facts = up(place, hosts=needs.hosts, simulated=False, port=free_port(0), say=say, **more)
+        bmc = "ipmi" if needs.bmc else ""
+        facts = up(place, hosts=needs.hosts, simulated=False, port=free_port(0), say=say, bmc=bmc, **more)
     lab = attach(place.lab)
     if facts["simulated"] or lab is None:
         raise DrillError("this drill needs real hosts: root, and the packages of the lab")
@@ -200,6 +201,8 @@ def _kept(place: Place, needs: Needs) -> dict[str, Any] | None:
     """Return the facts of a cloud that an earlier drill left here and that will do as it is."""
     lab = attach(place.lab)
     if lab is None or not place.facts.exists() or len(lab.hosts) < needs.hosts:
+        return None
+    if needs.bmc and not lab.bmcs:
         return None
     facts: dict[str, Any] = json.loads(place.facts.read_text())
     whole = "vm" in facts and bool(processes(place)) and all(h.powered() for h in lab.hosts.values())
