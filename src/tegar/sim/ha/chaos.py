@@ -267,7 +267,7 @@ def disarm(world: World) -> None:
     world.engine.after(
         world.engine.rng.uniform(1.7, 4.0), world.engine.rng.choice((isolate, blip, split)), world
     )
-    world.engine.after(seconds, lambda: world.sql.tables.armed or world.arm(armed=True))
+    world.engine.after(seconds, arm_again, world)
 
 
 def stop_warden(world: World) -> None:
@@ -356,6 +356,12 @@ def late_resume(world: World) -> None:
             world.engine.after(0.3, lambda: cut_off(world, host, 14.0))
 
     world.engine.after(3.0, lambda: return_(10000))
+
+
+def arm_again(world: World) -> None:
+    """The work on the network is done."""
+    if not world.sql.tables.armed:
+        world.arm(armed=True)
 
 
 FAULTS: tuple[Callable[[World], None], ...] = (

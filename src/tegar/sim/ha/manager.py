@@ -50,7 +50,7 @@ class Manager:
     @property
     def over(self) -> bool:
         """Whether its term is."""
-        return self.server.dead or self.server.manager is not self and self.server.manager is not None
+        return self.server.dead or (self.server.manager is not self and self.server.manager is not None)
 
     # ── hearing, looking, asking ──────────────────────────────────────────────────────────────────
 

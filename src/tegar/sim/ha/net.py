@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tegar.guard import datagram
-from tegar.guard.datagram import AnyMessage
 from tegar.sim.ha.agent import Request
 from tegar.sim.ha.engine import Engine
 
@@ -56,7 +55,7 @@ class Net:
         if door is not None:
             door(sender, message)
 
-    def _over_the_wire(self, sender: str, receiver: str, message: AnyMessage) -> AnyMessage:
+    def _over_the_wire(self, sender: str, receiver: str, message: Any) -> Any:
         """Encode and decode every so many datagrams: it takes longer than all the rest of their way."""
         self._given += 1
         if self._given % WIRE_EVERY:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tegar.ha.decide import LeaseId
@@ -158,7 +159,6 @@ class Sagas:
 
     def _raised(self, saga: SagaRow, host: str) -> Generator[float, None, Permit]:
         """Raise the VM's epoch at the witnesses before its host is asked."""
-
         epoch = yield from self._confirmed(saga)
 
         def prepare(t: Tables) -> tuple[Place, str]:
@@ -249,11 +249,11 @@ class Sagas:
             seen = yield from self.server.ask(host, Look())
             for vm, version in rows.items():
                 if vm not in seen.vms:
-                    self.world.sql.tx(self.server.uuid, lambda t, vm=vm, v=version: self._gone(t, vm, v))
+                    self.world.sql.tx(self.server.uuid, partial(self._gone, vm=vm, version=version))
         except (Away, Unanswered):
             return
 
-    def _gone(self, t: Tables, vm: str, version: int) -> None:
+    def _gone(self, t: Tables, *, vm: str, version: int) -> None:
         row = t.vms[vm]
         if row.version != version or row.state != "running":
             return

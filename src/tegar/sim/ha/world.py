@@ -20,7 +20,6 @@ from tegar.sim.ha.sagas import Sagas
 from tegar.sim.ha.server import Server
 from tegar.sim.ha.sql import SagaRow, Sql
 
-
 LEARNT_S = 1.6  # after so long a leader knows what SQL says: a second, and what is under way
 
 
