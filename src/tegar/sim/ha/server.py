@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -163,10 +164,8 @@ class Server:
         self.later(0.001, self.spawn, self._drive(saga))
 
     def _drive(self, saga: SagaRow) -> Work:
-        try:
+        with suppress(Fenced):
             yield from self.sagas.drive(saga)
-        except Fenced:
-            pass
         self._mine.discard(saga.uuid)
 
     def spawn(self, work: Work) -> None:
