@@ -48,6 +48,7 @@ from tegar.wire.virt import (
     ListDomains,
     MigrateDomain,
     PrepareMigration,
+    ResumeDomain,
     StartDomain,
     StopDomain,
 )
@@ -244,7 +245,12 @@ def test_a_guest_lives_a_whole_life(world: Cloud, kind: str) -> None:
     world.ask("h1", MigrateDomain(id, world.lab.hosts["h2"].mgmt_ip))
     print(f"the move took {time.monotonic() - start_s:.1f} s")
     assert world.ask("h1", FindDomain(id)).domains == ()
-    assert [d.state.value for d in world.ask("h2", FindDomain(id)).domains] == ["running"]
+    assert [d.state.value for d in world.ask("h2", FindDomain(id)).domains] == ["paused"]
+    world.ask("h2", ResumeDomain(id))
+    world.ask("h2", ResumeDomain(id))
+    until(
+        lambda: [d.state.value for d in world.ask("h2", FindDomain(id)).domains] == ["running"], "the resume"
+    )
     assert world.ask("h2", StartDomain(guest.spec)).vnc_port >= 5900
     until(lambda: world.page(guest.ip).get("boots") == "1", "the guest's page after the move")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tegar import __version__
 from tegar.agent.config import Config
 from tegar.agent.report import Reporter, ReportTo
-from tegar.agent.router.process import start_time
+from tegar.kernel.boot import boot_id
 from tegar.wire.host import HostFacts, HostLoad
 
 
@@ -83,16 +83,6 @@ def persistent_uuid(file: Path) -> str:
         spare.write_text(f"{uuid.uuid4()}\n")
         spare.replace(file)
     return file.read_text().strip()
-
-
-def boot_id() -> str:
-    """Return what changes with every boot.
-
-    The kernel's boot id, and the start of the first process: a host may be a container or a PID
-    namespace that "boots" while the kernel runs on.
-    """
-    kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{kernel}.{start_time(1)}"
 
 
 def _cpu_ticks() -> tuple[int, int]:

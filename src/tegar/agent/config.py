@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from tegar.agent.fetch import DENIED
 from tegar.kernel.errors import BadParameter
@@ -35,6 +36,11 @@ class Config:
     scratch_dir: Path = field(default=Path())  # empty: ``state_dir/scratch``
     fetch_denied: tuple[str, ...] = DENIED
     threads: int = 64
+    run_dir: Path = Path("/run/tegar")  # memory that dies with the boot, the same on all hosts
+    watchdog: str = ""  # ``/dev/watchdog``, ``lab:PATH`` or ``ipmi``; empty: none, so no lease is held here
+    timing: dict[str, float] = field(
+        default_factory=dict
+    )  # numbers of this host's watchdog, such as ``stages``
 
     @property
     def tls(self) -> Path:
@@ -55,7 +61,7 @@ def load(state_dir: Path) -> Config:
     """
     file = state_dir / "agent.toml"
     values: dict[str, object] = tomllib.loads(file.read_text()) if file.exists() else {}
-    known = {f.name: f.default for f in fields(Config) if f.name != "state_dir"}
+    known = {f.name: _default(f) for f in fields(Config) if f.name != "state_dir"}
     given: dict[str, object] = {"state_dir": state_dir}
     for name, value in values.items():
         if name not in known:
@@ -64,12 +70,24 @@ def load(state_dir: Path) -> Config:
     return Config(**given)  # type: ignore[arg-type]
 
 
+def _default(it: Field[Any]) -> object:
+    return it.default if it.default_factory is MISSING else it.default_factory()
+
+
 def _typed(name: str, value: object, like: object) -> object:
     """Return a value as the type of its default."""
     if isinstance(like, Path) and isinstance(value, str):
         return Path(value)
     if isinstance(like, tuple) and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return tuple(value)
+    if isinstance(like, dict) and isinstance(value, dict):
+        return {str(k): _number(f"{name}.{k}", v) for k, v in value.items()}
     if type(value) is not type(like):
         raise BadParameter(name, f"it must be a {type(like).__name__}")
     return value
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadParameter(name, "it must be a number")
+    return float(value)

@@ -7,16 +7,19 @@ Every call is safe to repeat, and removing what is gone is a success.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from tegar.agent.fences import Fences, Locks
+from tegar.model.lease import Permit
 from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, RouterSpec, StoreSpec
 from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
+from tegar.wire.guard import GuardFacts, SetGuard
 from tegar.wire.host import HostFacts, HostLoad
 from tegar.wire.image import ImageFacts, StoreFacts
 from tegar.wire.router import RouterUp
-from tegar.wire.virt import AllStats, Domain
+from tegar.wire.virt import AllStats, Domain, Ended, GuestPulse
 
 
 class Hypervisor(Protocol):
@@ -34,8 +37,16 @@ class Hypervisor(Protocol):
         """Return all of Tegar's domains."""
         ...
 
-    def create(self, spec: DomainSpec) -> int:
-        """Start a transient domain; return the port of its display.
+    def ended(self) -> tuple[Ended, ...]:
+        """Return the domains that ended by themselves lately and did not start again here."""
+        ...
+
+    def create(self, spec: DomainSpec, *, unlocked: bool = False) -> int:
+        """Make a transient domain, paused until the hands resume it; return the port of its display.
+
+        Args:
+            spec: what to run.
+            unlocked: do not mind locks that a proven dead copy still holds on images.
 
         Raises:
             AgentRefused: the hypervisor would not, with its words.
@@ -51,7 +62,7 @@ class Hypervisor(Protocol):
         ...
 
     def migrate(self, uuid: str, to: str) -> None:
-        """Move the domain live; returns when it runs there and is gone here."""
+        """Move the domain live; returns when it is there, paused, and gone here."""
         ...
 
     def attach(self, uuid: str, disk: DiskSpec) -> None:
@@ -64,6 +75,52 @@ class Hypervisor(Protocol):
 
     def stats(self) -> AllStats:
         """Return the counters of all running domains."""
+        ...
+
+    def ping(self) -> tuple[GuestPulse, ...]:
+        """Ask every guest agent for a sign of life, all at once and within a deadline."""
+        ...
+
+
+class Hands(Protocol):
+    """What lets guests run, or does not; see ``agent.gate`` and ``agent.hands``."""
+
+    def check(self, uuid: str, permit: Permit | None) -> None:
+        """Raise unless the VM may start now.
+
+        Raises:
+            Unavailable: the host has no lease at the moment; ask again.
+            AgentRefused: the permit is none, or of another boot, lease or placement.
+        """
+        ...
+
+    def resume(self, uuid: str, permit: Permit | None) -> None:
+        """Let a domain that is here, and paused, run; one that runs already is success.
+
+        Raises:
+            Unavailable: as above; or it is still arriving, or its QEMU does not answer.
+            AgentRefused: as above; or it is in no state to run.
+        """
+        ...
+
+    def retry(self, uuid: str) -> None:
+        """Let a guest go on that stopped on an I/O error; one that did not is left alone."""
+        ...
+
+    def moving(self, uuid: str) -> AbstractContextManager[None]:
+        """Say that the domain is being sent to another host."""
+        ...
+
+
+class Guard(Protocol):
+    """The lease of the host."""
+
+    def set(self, ask: SetGuard) -> GuardFacts:
+        """Be guarded so from now on, also after a boot."""
+        ...
+
+    def facts(self) -> GuardFacts:
+        """Return how the host is guarded."""
         ...
 
 
@@ -165,3 +222,5 @@ class Host:
     routers: Routers
     fences: Fences
     locks: Locks
+    hands: Hands
+    guard: Guard

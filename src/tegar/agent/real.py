@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import shutil
 import ssl
+import threading
 from pathlib import Path
 
 import structlog
@@ -13,17 +16,23 @@ from tegar.agent.box import Machine
 from tegar.agent.bridge import Bridges
 from tegar.agent.config import Config
 from tegar.agent.fences import Fences, Locks
+from tegar.agent.guard import FileGuard, guard_file
+from tegar.agent.hands import QmpHands
 from tegar.agent.host import Host
 from tegar.agent.images import FileImages
+from tegar.agent.paths import Paths
 from tegar.agent.places import Places
 from tegar.agent.pools import FilePools
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.xml import Options
+from tegar.kernel.boot import boot_id
 from tegar.kernel.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
+QEMU_GROUP = "libvirt-qemu"  # Debian's; where it is missing QEMU is taken to be root
+UNLOCKED = Path(__file__).with_name("qemu-unlocked")
 QEMU_NFS = "/usr/lib/x86_64-linux-gnu/qemu/block-nfs.so"
 
 
@@ -42,17 +51,26 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     places, bridges = Places(config.mount_dir), Bridges()
     disks = FilePools(places)
     reporter = Reporter(config.state_dir / "report-to.json", verify)
+    hands = QmpHands(
+        sockets_for_qemu(Paths(config.run_dir)),
+        boot_id(),
+        guarded=guard_file(config.state_dir).exists(),
+        on_failure=lambda: os._exit(1),
+    )
     options = Options(
         kind,
         display_address=config.display_address or config.address,
         log_dir=str(config.log_dir),
         cpu_model=config.cpu_model,
         shares=config.cpu_shares,
+        sockets=str(config.run_dir / "qmp"),
+        unlocked=str(UNLOCKED),
     )
     virt = Libvirt(
         options=options,
         source=disks.source,
-        on_stopped=reporter.stopped,
+        on_news=reporter.tell,
+        ours_to_end=hands.killed,
         uri=config.libvirt_uri,
         migration_uri=config.migration_uri,
     )
@@ -62,6 +80,7 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         virt.all()  # from now on their ends are heard of
     except Unavailable as e:
         log.warning("libvirtd does not answer yet", why=str(e))
+    threading.Thread(target=virt.learn_emulators, name="emulators", daemon=True).start()
     can = abilities(places, bridges)
     return Host(
         box=Machine(config, reporter, accel=kind, hypervisor=virt.version, can=can),
@@ -72,7 +91,22 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         routers=routers,
         fences=Fences(config.state_dir / "fences"),
         locks=Locks(),
+        hands=hands,
+        guard=FileGuard(config, hands),
     )
+
+
+def sockets_for_qemu(paths: Paths) -> Paths:
+    """Make the directory that QEMU itself makes its control sockets in; nobody else enters it."""
+    paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    paths.sockets.mkdir(exist_ok=True)
+    try:
+        group = grp.getgrnam(QEMU_GROUP).gr_gid
+    except KeyError:
+        group = 0
+    os.chown(paths.sockets, 0, group)
+    paths.sockets.chmod(0o770)
+    return paths
 
 
 def abilities(places: Places, bridges: Bridges) -> tuple[str, ...]:

@@ -38,13 +38,20 @@ class Stopped:
     reason: str
 
 
+@dataclass(frozen=True)
+class Hung:
+    """A guest did not pet its watchdog device."""
+
+    uuid: str
+
+
 class Reporter:
     """Posts reports from a thread of its own, to any server that takes them."""
 
     def __init__(self, file: Path, verify: ssl.SSLContext | bool = True) -> None:
         self._file = file
         self._to: ReportTo | None = codec.decode(ReportTo, file.read_bytes()) if file.exists() else None
-        self._waiting: queue.Queue[Stopped] = queue.Queue(maxsize=1000)
+        self._waiting: queue.Queue[Stopped | Hung] = queue.Queue(maxsize=1000)
         self._closed = threading.Event()
         self._client = httpx.Client(verify=verify, trust_env=False, timeout=POST_TIMEOUT_S)
         threading.Thread(target=self._run, name="reports", daemon=True).start()
@@ -60,8 +67,8 @@ class Reporter:
         spare.replace(self._file)
         self._to = to
 
-    def stopped(self, what: Stopped) -> None:
-        """Report a domain that stopped by itself."""
+    def tell(self, what: Stopped | Hung) -> None:
+        """Report a domain that stopped by itself, or hangs."""
         try:
             self._waiting.put_nowait(what)
         except queue.Full:
@@ -81,14 +88,14 @@ class Reporter:
                 if self._post(what) or self._closed.wait(2.0**round_number):
                     break
             else:
-                log.warning("report lost", uuid=what.uuid, reason=what.reason)
+                log.warning("report lost", uuid=what.uuid, what=type(what).__name__)
 
-    def _post(self, what: Stopped) -> bool:
+    def _post(self, what: Stopped | Hung) -> bool:
         """Try every server once; return whether one took it."""
         to = self._to
         if to is None:
             return True
-        body = {"host_uuid": to.host_uuid, "what": "domain-stopped", "uuid": what.uuid, "reason": what.reason}
+        body = {"host_uuid": to.host_uuid, "uuid": what.uuid, **_words(what)}
         headers = {SECRET_HEADER: to.secret, "content-type": "application/json"}
         for url in to.urls:
             try:
@@ -102,3 +109,9 @@ class Reporter:
                 return True
             log.info("report not taken", url=url, status=answer.status_code)
         return False
+
+
+def _words(what: Stopped | Hung) -> dict[str, str]:
+    if isinstance(what, Hung):
+        return {"what": "guest-hung", "reason": "watchdog"}
+    return {"what": "domain-stopped", "reason": what.reason}

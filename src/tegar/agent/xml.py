@@ -8,6 +8,9 @@ Choices, and why:
   Under TCG the host's CPU does not matter: ``Nehalem`` is the x86-64-v2 that TCG has in full.
 - disks stop the guest on an I/O error: storage that comes back finds it paused, not corrupted.
 - the console is a pty with a log kept by virtlogd; the display listens where consoles are proxied from.
+- a second control socket is for the agent's hands alone: they pause and resume without libvirt.
+- a watchdog device that the guest may pet; it does nothing by itself when it is not, but is reported.
+- ``unlocked`` starts use a QEMU that takes no image locks (``qemu-unlocked``).
 - the SMBIOS product is the one cloud-init's CloudStack data source looks for.
 """
 
@@ -23,27 +26,39 @@ from tegar.agent.places import DiskSource
 from tegar.model.spec import DiskSpec, DomainSpec, NicSpec
 
 NAMESPACE = "https://tegar.cloud/xmlns/domain/1"
+QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+MONITOR = "tegar-hands"
 ET.register_namespace("tegar", NAMESPACE)
+ET.register_namespace("qemu", QEMU_NAMESPACE)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the host adds to a spec.  ``cpu_model`` empty: by accelerator; ``shares``: CPU weights work."""
+    """What the host adds to a spec.
+
+    ``cpu_model`` empty: by accelerator; ``shares``: CPU weights work; ``sockets``: where control
+    sockets are made; ``unlocked``: the emulator that takes no locks.
+    """
 
     accel: str
     display_address: str = "127.0.0.1"
     log_dir: str = "/var/log/tegar"
     cpu_model: str = ""
     shares: bool = True
+    sockets: str = "/run/tegar/qmp"
+    unlocked: str = "/usr/lib/tegar/qemu-unlocked"
 
 
-def domain_xml(spec: DomainSpec, sources: Mapping[str, DiskSource], options: Options) -> str:
+def domain_xml(
+    spec: DomainSpec, sources: Mapping[str, DiskSource], options: Options, *, unlocked: bool = False
+) -> str:
     """Return the domain's XML.
 
     Args:
         spec: what to run.
         sources: what to open for each disk, by volume uuid.
         options: what this host is and has.
+        unlocked: take no locks on images.
     """
     root = ET.Element("domain", type="kvm" if options.accel == "kvm" else "qemu")
     _text(root, "name", spec.name)
@@ -57,11 +72,15 @@ def domain_xml(spec: DomainSpec, sources: Mapping[str, DiskSource], options: Opt
     for event, then in (("poweroff", "destroy"), ("reboot", "restart"), ("crash", "destroy")):
         _text(root, f"on_{event}", then)
     devices = ET.SubElement(root, "devices")
+    if unlocked:
+        _text(devices, "emulator", options.unlocked)
     for disk in sorted(spec.disks, key=lambda d: d.device_id):
         devices.append(_disk(disk, sources[disk.volume_uuid]))
     for nic in sorted(spec.nics, key=lambda n: n.device_id):
         devices.append(_nic(nic))
     _consoles(devices, spec, options)
+    ET.SubElement(devices, "watchdog", model="i6300esb", action="none")
+    _monitor(root, spec, options)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
@@ -148,6 +167,14 @@ def _nic(nic: NicSpec) -> ET.Element:
     ET.SubElement(element, "source", bridge=segment_bridge(nic.network))
     ET.SubElement(element, "model", type="virtio")
     return element
+
+
+def _monitor(root: ET.Element, spec: DomainSpec, options: Options) -> None:
+    """Add the hands' own control socket."""
+    line = ET.SubElement(root, f"{{{QEMU_NAMESPACE}}}commandline")
+    socket = f"socket,id={MONITOR},path={options.sockets}/{spec.uuid}.sock,server=on,wait=off"
+    for argument in ("-chardev", socket, "-mon", f"chardev={MONITOR},mode=control"):
+        ET.SubElement(line, f"{{{QEMU_NAMESPACE}}}arg", value=argument)
 
 
 def _consoles(devices: ET.Element, spec: DomainSpec, options: Options) -> None:

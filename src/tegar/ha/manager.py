@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from tegar.guard import datagram
 from tegar.guard.datagram import Answer
-from tegar.ha import decide, facts, lost
+from tegar.ha import decide, facts, lost, stage
 from tegar.ha.decide import TICK_S, Decider, Effect, Facts, LeaseId
 from tegar.ha.facts import EVERY_EPOCH, Picture
 from tegar.kernel import log
@@ -157,6 +157,7 @@ class Manager:
                     self._current(lease, before, dead_s)
                 case decide.Suspect(lease):
                     self._turned(lease, "suspect")
+                    self._stage(lease)
                 case decide.HeardAgain(lease):
                     self._turned(lease, "live")
                 case decide.Brake(cluster, hosts):
@@ -283,6 +284,16 @@ class Manager:
                 log.get("ha").warning("power not off", host_id=host_id, error=str(e))
                 evidence = ""
             return lambda: self._carry_out(self.decider.power(lease, evidence))
+
+        self.ways.apart(work)
+
+    def _stage(self, lease: LeaseId) -> None:
+        host_id = self._host_id(lease.host)
+
+        def work() -> Callable[[], None]:
+            if host_id is not None:
+                stage.prepare(self.env, host_id)
+            return lambda: None
 
         self.ways.apart(work)
 

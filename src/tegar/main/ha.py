@@ -14,8 +14,10 @@ from tegar.guard.timing import DEFAULT
 from tegar.kernel.db import Db, live
 from tegar.kernel.errors import Refused, TegarError
 from tegar.kernel.secret import Vault
+from tegar.main import schema
 from tegar.main.config import add_options, config_of
 from tegar.ops import guard
+from tegar.store import schema as tables  # rows name each other across nouns
 from tegar.store.leases import HostLease, Witness
 
 PORT = 8253
@@ -38,6 +40,8 @@ def main_witness(argv: Sequence[str]) -> int:
     config = config_of(given)
     db, vault = Db(config.url), Vault.at(config.state_dir / "vault.key")
     try:
+        schema.must_fit(db)
+        assert "cluster" in tables.METADATA.tables
         secret = db.tx(lambda s: _name(s, vault, given.witness, address, int(port or PORT)))
     except TegarError as e:
         print(f"tegar ha witness: {e}", file=sys.stderr)

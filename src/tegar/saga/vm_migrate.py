@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
@@ -84,7 +85,7 @@ def leave_destination(run: Migrate) -> None:
 
 
 def move_domain(run: Migrate) -> None:
-    """Move the domain, see it there, and let it run.
+    """Move the domain, see it there, and let it run: it arrives paused.
 
     Raises:
         AgentRefused: it runs on neither host (the guest ended by itself meanwhile), or the
@@ -105,8 +106,14 @@ def move_back(run: Migrate) -> None:
     """Bring the domain back, should it have arrived."""
     vm, there_id, source_id = _vm(run), run.result(hold_destination), run.params.source_id
     driver = HYPERVISORS[vm.hypervisor]
-    if not place.runs(run, vm, there_id) or place.runs(run, vm, source_id):
-        return  # it never left, or is on its way still and the source has it
+    if place.runs(
+        run, vm, source_id
+    ):  # it never left, or is on its way still; it may have been paused for that
+        with suppress(HostLost):
+            place.resume(run, vm, source_id)
+        return
+    if not place.runs(run, vm, there_id):
+        return
     spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
     try:
         place.ask(run, vm.id, source_id, lambda via: driver.prepare(spec, via))

@@ -12,12 +12,14 @@ from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.kernel.wire import Fence
 from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, RouterSpec
 from tegar.sim.disks import SimDisks, SimImages
+from tegar.sim.hands import SimGuard, SimHands
 from tegar.sim.things import Guest, Machine, ReportTo
 from tegar.sim.world import World
 from tegar.wire.host import HostFacts, HostLoad
 from tegar.wire.router import RouterUp
-from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats
+from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats, Ended, GuestPulse
 
+ENDED_KEPT_S = 600.0
 BUSY = 0.05  # of each CPU that a guest has, all the time
 
 
@@ -47,8 +49,15 @@ class SimHypervisor:
             here = {**self._machine.arriving, **self._machine.guests}
             return tuple(Domain(uuid, g.spec.name, g.state) for uuid, g in sorted(here.items()))
 
-    def create(self, spec: DomainSpec) -> int:
-        """Start a domain."""
+    def ended(self) -> tuple[Ended, ...]:
+        """Return the domains that ended by themselves lately."""
+        since_s = self._world.clock.mono_s() - ENDED_KEPT_S
+        with self._world.lock:
+            here = self._machine.guests
+            return tuple(it for at_s, it in self._machine.ended if at_s >= since_s and it.uuid not in here)
+
+    def create(self, spec: DomainSpec, *, unlocked: bool = False) -> int:
+        """Make a domain, paused; a simulated disk has no locks."""
         self._world.clock.sleep(self._world.times.start_s)
         return self._world.boot(self._machine, spec).vnc_port
 
@@ -87,7 +96,8 @@ class SimHypervisor:
             if disk.volume_uuid in guest.disks:
                 return
             file = self._world.disk(self._machine, disk, "AttachDisk")
-            self._world.open_disk(self._machine, uuid, file)
+            if guest.runs:
+                self._world.open_disk(self._machine, uuid, file)
             guest.disks[disk.volume_uuid] = file
             guest.spec = replace(guest.spec, disks=(*_without(guest, disk), disk))
 
@@ -107,6 +117,15 @@ class SimHypervisor:
         with self._world.lock:
             running = [g for g in self._machine.guests.values() if g.state == DomainState.RUNNING]
             return AllStats(now_s, tuple(_stats(g, now_s) for g in running))
+
+    def ping(self) -> tuple[GuestPulse, ...]:
+        """Guests that run and are not deaf answer at once."""
+        with self._world.lock:
+            return tuple(
+                GuestPulse(uuid, -1.0 if guest.deaf else 0.0)
+                for uuid, guest in sorted(self._machine.guests.items())
+                if guest.runs
+            )
 
 
 def _without(guest: Guest, disk: DiskSpec) -> tuple[DiskSpec, ...]:
@@ -180,7 +199,7 @@ class SimBox:
         return HostFacts(
             uuid=host.uuid,
             name=host.name,
-            boot_id=f"{host.uuid}/{host.boot}",
+            boot_id=host.boot_id,
             version=__version__,
             hypervisor="Simulator",
             hypervisor_version=__version__,
@@ -208,6 +227,7 @@ def agent(world: World, machine: Machine) -> Host:
     with world.lock:
         if machine.agent is None:
             net = SimSegments(machine)
+            hands = machine.hands = SimHands(world, machine)
             machine.agent = Host(
                 box=SimBox(machine),
                 virt=SimHypervisor(world, machine),
@@ -217,6 +237,8 @@ def agent(world: World, machine: Machine) -> Host:
                 routers=SimRouters(world, machine, net),
                 fences=Fences(),
                 locks=Locks(),
+                hands=hands,
+                guard=SimGuard(machine, hands),
             )
         return machine.agent
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import uuid as uuids
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tegar.agent.host import Host
 from tegar.model.spec import DomainSpec, RouterSpec
 from tegar.model.units import GIB, TIB
-from tegar.wire.virt import DomainState
+from tegar.wire.guard import SetGuard
+from tegar.wire.virt import DomainState, Ended
+
+if TYPE_CHECKING:
+    from tegar.sim.hands import SimHands
 
 FIRST_VNC_PORT = 5900
 EMPTY_DISK_BYTES = 196_616  # what qemu-img's empty qcow2 takes
@@ -97,13 +102,18 @@ class Storage:
 
 @dataclass(eq=False)
 class Guest:
-    """A domain on a host; ``disks`` are those plugged in now, root first."""
+    """A domain on a host; ``disks`` are those plugged in now, root first.
+
+    Only one that ``runs`` writes; ``admitted``: it went through the gate, or ran before there was one.
+    """
 
     spec: DomainSpec
     vnc_port: int
     since_s: float
     disks: dict[str, Disk] = field(default_factory=dict)
-    state: DomainState = DomainState.RUNNING
+    state: DomainState = DomainState.PAUSED
+    runs: bool = False
+    admitted: bool = False
     deaf: bool = False
     boots: int = 0
 
@@ -132,11 +142,19 @@ class Machine:
     opened: set[Where] = field(default_factory=set)
     reports: ReportTo | None = None
     agent: Host | None = None
+    hands: SimHands | None = None
+    guard: SetGuard | None = None
+    ended: list[tuple[float, Ended]] = field(default_factory=list)
 
     @property
     def uuid(self) -> str:
         """The machine's own uuid, the same in every world."""
         return str(uuids.uuid5(UNIQUE, self.name))
+
+    @property
+    def boot_id(self) -> str:
+        """What changes with every boot."""
+        return f"{self.uuid}/{self.boot}"
 
     @property
     def migration_address(self) -> str:

@@ -16,7 +16,7 @@ from tegar.kernel.clock import Clock, WallClock
 from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.model.spec import DiskSpec, DomainSpec, PoolKind, PoolSpec, StoreSpec
 from tegar.sim.things import Disk, Faults, Guest, Machine, ReportTo, Shape, Storage, Times, Where
-from tegar.wire.virt import DomainState
+from tegar.wire.virt import DomainState, Ended
 
 OnStopped = Callable[[ReportTo, str, str], None]
 
@@ -156,7 +156,7 @@ class World:
                 yield host, guest
 
     def boot(self, host: Machine, spec: DomainSpec) -> Guest:
-        """Start a domain.
+        """Make a domain; it is paused, and has written nothing.
 
         Raises:
             AgentRefused: no memory, or a disk is not there.
@@ -167,17 +167,36 @@ class World:
                 d.volume_uuid: self.disk(host, d, "StartDomain")
                 for d in sorted(spec.disks, key=lambda d: d.device_id)
             }
-            for elsewhere in self.where(spec.uuid):
-                self.violate(f"domain {spec.uuid} runs on {elsewhere} and on {host.name}")
-            self._check_wires(spec)
             guest = Guest(spec, host.free_vnc_port(), self.clock.mono_s(), disks)
-            for disk in disks.values():
-                self.open_disk(host, spec.uuid, disk)
-            for disk in list(disks.values())[:1]:
-                disk.boots += 1
-                guest.boots = disk.boots
             host.guests[spec.uuid] = guest
             return guest
+
+    def run(self, host: Machine, guest: Guest) -> None:
+        """Let a guest run that is made or paused; the first time it boots."""
+        with self.lock:
+            if guest.runs:
+                return
+            uuid = guest.spec.uuid
+            for elsewhere, other in self.guests():
+                if other.spec.uuid == uuid and other.runs:
+                    self.violate(f"domain {uuid} runs on {elsewhere.name} and on {host.name}")
+            self._check_wires(guest.spec)
+            for disk in guest.disks.values():
+                self.open_disk(host, uuid, disk)
+            for disk in list(guest.disks.values())[:1]:
+                if not guest.boots:
+                    disk.boots += 1
+                    guest.boots = disk.boots
+            guest.runs = True
+            guest.state = _shown(guest)
+
+    def pause(self, host: Machine, guest: Guest) -> None:
+        """Pause and drain: it writes nothing any more."""
+        with self.lock:
+            guest.runs = False
+            guest.state = _shown(guest)
+            for disk in guest.disks.values():
+                disk.writers.discard((host.name, guest.spec.uuid))
 
     def _admit(self, host: Machine, spec: DomainSpec, ask: str) -> None:
         if not host.powered:
@@ -191,7 +210,7 @@ class World:
     def _check_wires(self, spec: DomainSpec) -> None:
         wanted = {((n.network.bridge, n.network.vlan), n.mac) for n in spec.nics}
         for _, guest in self.guests():
-            for nic in guest.spec.nics if guest.spec.uuid != spec.uuid else ():
+            for nic in guest.spec.nics if guest.spec.uuid != spec.uuid and guest.runs else ():
                 if ((nic.network.bridge, nic.network.vlan), nic.mac) in wanted:
                     self.violate(f"MAC {nic.mac} is on one segment twice: {guest.spec.uuid} and {spec.uuid}")
 
@@ -208,6 +227,7 @@ class World:
             hosts = [self.machines[name] for name in self.where(uuid)]
             for host in hosts:
                 self.end(host, uuid)
+                host.ended.append((self.clock.mono_s(), Ended(uuid, reason)))
         for host in hosts:
             if host.reports and self.on_stopped and host.faults.connected:
                 self.on_stopped(host.reports, uuid, reason)
@@ -248,7 +268,7 @@ class World:
             return guest
 
     def hand_over(self, source: Machine, uuid: str, there: Machine) -> None:
-        """End a migration: the guest stops here, its disks are closed, and then it goes on there.
+        """End a migration: the guest stops here, its disks are closed, and it is there, paused.
 
         Raises:
             AgentRefused: one of the two died meanwhile; the guest runs on where it was, if that lives.
@@ -257,11 +277,17 @@ class World:
             arriving, guest = there.arriving.pop(uuid, None), source.guests.get(uuid)
             if guest is None or arriving is None or not there.faults.connected:
                 if guest:
-                    guest.state = DomainState.RUNNING
+                    guest.state = DomainState.PAUSED
+                    guest.state = _shown(guest)
                 raise AgentRefused("The host", "MigrateDomain", "the migration was cut short")
             self.end(source, uuid)
             arriving.disks, arriving.boots, arriving.deaf = guest.disks, guest.boots, guest.deaf
-            arriving.state, arriving.since_s = DomainState.RUNNING, guest.since_s
-            for disk in arriving.disks.values():
-                self.open_disk(there, uuid, disk)
+            arriving.state, arriving.since_s = DomainState.PAUSED, guest.since_s
             there.guests[uuid] = arriving
+
+
+def _shown(guest: Guest) -> DomainState:
+    """Return what the hypervisor says of a guest; one that moves goes on moving."""
+    if guest.state is DomainState.MIGRATING:
+        return DomainState.MIGRATING
+    return DomainState.RUNNING if guest.runs else DomainState.PAUSED

@@ -85,6 +85,21 @@ class AllStats:
 
 
 @dataclass(frozen=True)
+class GuestPulse:
+    """When a guest's agent last answered, in seconds ago; negative: never since the host's agent runs."""
+
+    uuid: str
+    answered_ago_s: float
+
+
+@dataclass(frozen=True)
+class GuestPulses:
+    """The pulses of all running domains."""
+
+    guests: tuple[GuestPulse, ...]
+
+
+@dataclass(frozen=True)
 class Done:
     """It is so now."""
 
@@ -133,6 +148,11 @@ class ListDomains(Ask[Domains]):
 @dataclass(frozen=True)
 class GetStats(Ask[AllStats]):
     """Report the statistics of all running domains."""
+
+
+@dataclass(frozen=True)
+class PingGuests(Ask[GuestPulses]):
+    """Ask all guest agents for a sign of life; one that does not answer holds nobody up."""
 
 
 @dataclass(frozen=True)

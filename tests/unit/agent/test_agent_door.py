@@ -78,7 +78,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def agent(tls: Path) -> Iterator[Door]:
     box = Box()
-    machine = Host(box, *[None] * 5, Fences(), Locks())  # type: ignore[arg-type]
+    machine = Host(box, *[None] * 5, Fences(), Locks(), None, None)  # type: ignore[arg-type]
     server = door.server(door.application(machine, threads=4), host="127.0.0.1", port=0, tls=tls)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -261,11 +261,11 @@ def test_a_report_goes_to_the_first_server_that_takes_it(
     file = tmp_path / "report-to.json"
     reporter = Reporter(file, context)
     reporter.report_to(ReportTo("h", ("https://127.0.0.1:1", management.url), "s3cret"))
-    reporter.stopped(Stopped("vm", "crashed"))
+    reporter.tell(Stopped("vm", "crashed"))
     reporter.close()
 
     again = Reporter(file, context)
-    again.stopped(Stopped("vm2", "shutdown"))
+    again.tell(Stopped("vm2", "shutdown"))
     deadline_s = time.monotonic() + 20
     while len(management.asked) < 2 and time.monotonic() < deadline_s:
         time.sleep(0.05)

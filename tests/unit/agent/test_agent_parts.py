@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tegar.agent import child
-from tegar.agent.box import boot_id, persistent_uuid
+from tegar.agent.box import persistent_uuid
 from tegar.agent.config import Config, load
 from tegar.agent.fences import Fences
 from tegar.agent.router.process import Daemon
 from tegar.agent.works import Works
+from tegar.kernel.boot import boot_id
 from tegar.kernel.errors import AgentRefused, BadParameter, Fenced, NotYet, Unavailable
 from tegar.kernel.wire import Fence
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tegar.agent.handlers import disk, host, image, router, virt
+from tegar.agent.handlers import disk, guard, host, image, router, virt
 from tegar.agent.host import Host
 from tegar.kernel.wire import Fence, Handlers
 
-TABLE: Handlers[Host] = Handlers[Host]().merge(virt.table, disk.table, image.table, host.table, router.table)
+TABLE: Handlers[Host] = Handlers[Host]().merge(
+    virt.table, disk.table, image.table, host.table, router.table, guard.table
+)
 
 
 def answer(machine: Host, name: str, body: str | bytes, fence: Fence | None) -> str:

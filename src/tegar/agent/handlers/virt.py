@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tegar.agent.host import Host
+from tegar.kernel.errors import AgentRefused, TegarError
 from tegar.kernel.wire import Handlers
 from tegar.model.spec import DomainSpec
 from tegar.wire.virt import (
@@ -15,9 +16,12 @@ from tegar.wire.virt import (
     Done,
     FindDomain,
     GetStats,
+    GuestPulses,
     ListDomains,
     MigrateDomain,
+    PingGuests,
     PrepareMigration,
+    ResumeDomain,
     StartDomain,
     StopDomain,
 )
@@ -40,11 +44,36 @@ def start_domain(host: Host, ask: StartDomain) -> DomainUp:
     The control plane repeats a question whose answer it did not hear, so a second
     ask must find the first one's domain and not start a twin.
     """
-    with host.locks.of(ask.spec.uuid):
-        if host.virt.find(ask.spec.uuid) is None:
-            _ready(host, ask.spec)
-            return DomainUp(ask.spec.uuid, host.virt.create(ask.spec))
-        return DomainUp(ask.spec.uuid, host.virt.vnc_port(ask.spec.uuid))
+    uuid = ask.spec.uuid
+    with host.locks.of(uuid):
+        host.hands.check(uuid, ask.permit)
+        if host.virt.find(uuid) is None:
+            return DomainUp(uuid, _start(host, ask))
+        host.hands.resume(uuid, ask.permit)
+        return DomainUp(uuid, host.virt.vnc_port(uuid))
+
+
+def _start(host: Host, ask: StartDomain) -> int:
+    """Make the domain, and let it run if the gate is still open; else nothing was made."""
+    _ready(host, ask.spec)
+    port = host.virt.create(ask.spec, unlocked=ask.unlocked)
+    try:
+        host.hands.resume(ask.spec.uuid, ask.permit)
+    except TegarError:
+        host.virt.destroy(ask.spec.uuid)
+        raise
+    return port
+
+
+@table.handles
+def resume_domain(host: Host, ask: ResumeDomain) -> Done:
+    """Let a domain run that arrived."""
+    with host.locks.of(ask.uuid):
+        host.hands.check(ask.uuid, ask.permit)
+        if host.virt.find(ask.uuid) is None:
+            raise AgentRefused("The host", "ResumeDomain", "the domain is not here")
+        host.hands.resume(ask.uuid, ask.permit)
+        return Done()
 
 
 @table.handles
@@ -68,13 +97,19 @@ def find_domain(host: Host, ask: FindDomain) -> Domains:
 @table.handles
 def list_domains(host: Host, ask: ListDomains) -> Domains:
     """Report all domains."""
-    return Domains(host.virt.all())
+    return Domains(host.virt.all(), host.virt.ended())
 
 
 @table.handles
 def get_stats(host: Host, ask: GetStats) -> AllStats:
     """Report the counters."""
     return host.virt.stats()
+
+
+@table.handles
+def ping_guests(host: Host, ask: PingGuests) -> GuestPulses:
+    """Report when guest agents answered."""
+    return GuestPulses(host.virt.ping())
 
 
 @table.handles
@@ -89,7 +124,8 @@ def migrate_domain(host: Host, ask: MigrateDomain) -> Done:
     """Move a domain away; one that is not here has left already."""
     with host.locks.of(ask.uuid):
         if host.virt.find(ask.uuid) is not None:
-            host.virt.migrate(ask.uuid, ask.to)
+            with host.hands.moving(ask.uuid):
+                host.virt.migrate(ask.uuid, ask.to)
         return Done()
 
 

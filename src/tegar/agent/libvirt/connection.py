@@ -45,14 +45,19 @@ def _start_event_loop() -> None:
 class Connection:
     """One connection, shared by all threads.
 
-    ``on_lifecycle(uuid, event, detail)`` and ``on_removed(uuid)`` run in libvirt's event thread:
+    ``on_lifecycle(uuid, event, detail)``, ``on_removed(uuid)`` and ``on_hung(uuid)`` run in libvirt's event thread:
     they must not call libvirt and must not wait.
     """
 
     def __init__(
-        self, uri: str, on_lifecycle: Callable[[str, int, int], None], on_removed: Callable[[str], None]
+        self,
+        uri: str,
+        on_lifecycle: Callable[[str, int, int], None],
+        on_removed: Callable[[str], None],
+        on_hung: Callable[[str], None],
     ) -> None:
         self._uri = uri
+        self._on_hung = on_hung
         self._on_lifecycle = on_lifecycle
         self._on_removed = on_removed
         self._lock = threading.Lock()
@@ -90,6 +95,7 @@ class Connection:
             conn.setKeepAlive(5, 3)
             conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle, None)
             conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._removed, None)
+            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, self._hung, None)
         except libvirt.libvirtError as e:
             raise Unavailable("libvirtd", str(e)) from e
         return conn
@@ -111,6 +117,9 @@ class Connection:
 
     def _removed(self, _conn: Any, domain: Any, _device: str, _opaque: object) -> None:
         self._on_removed(domain.UUIDString())
+
+    def _hung(self, _conn: Any, domain: Any, _action: int, _opaque: object) -> None:
+        self._on_hung(domain.UUIDString())
 
 
 def translate(error: libvirt.libvirtError, what: str) -> TegarError:

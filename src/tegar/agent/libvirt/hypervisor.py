@@ -1,4 +1,8 @@
-"""Domains by libvirt: the Hypervisor port.  Transient domains only, so that a host that boots runs nothing."""
+"""Domains by libvirt: the Hypervisor port.
+
+Transient domains only, so that a host that boots runs nothing; made paused and arriving paused, for
+only the hands let guests run.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,13 @@ import structlog
 from tegar.agent import xml
 from tegar.agent.libvirt.connection import Connection
 from tegar.agent.libvirt.lives import Lives
+from tegar.agent.libvirt.pulse import Pulses
 from tegar.agent.places import DiskSource
-from tegar.agent.report import Stopped
+from tegar.agent.report import Hung, Stopped
 from tegar.agent.xml import Options
-from tegar.kernel.errors import AgentRefused, Unavailable
+from tegar.kernel.errors import AgentRefused, TegarError, Unavailable
 from tegar.model.spec import DiskSpec, DomainSpec
-from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats
+from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats, Ended, GuestPulse
 
 log = structlog.get_logger(__name__)
 PRESS_AGAIN_S = 15.0  # a guest that was still booting did not see the power button
@@ -40,6 +45,7 @@ _MIGRATION = (
     libvirt.VIR_MIGRATE_LIVE
     | libvirt.VIR_MIGRATE_PEER2PEER
     | libvirt.VIR_MIGRATE_AUTO_CONVERGE
+    | libvirt.VIR_MIGRATE_PAUSED
     | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
     | libvirt.VIR_MIGRATE_UNSAFE  # libvirt cannot know that the operator's directory is shared; the pool's kind says so
 )
@@ -59,15 +65,18 @@ class Libvirt:
         *,
         options: Options,
         source: Callable[[DiskSpec], DiskSource],
-        on_stopped: Callable[[Stopped], None],
+        on_news: Callable[[Stopped | Hung], None],
+        ours_to_end: Callable[[str], bool],
         uri: str = "qemu:///system",
         migration_uri: str = "qemu+tcp://{to}/system",
     ) -> None:
         self._options = options
         self._source = source
         self._migration_uri = migration_uri
-        self._lives = Lives(on_stopped)
-        self._link = Connection(uri, self._lives.lifecycle, self._lives.removed)
+        self._lives, self._pulses = Lives(on_news, ours_to_end), Pulses()
+        self._link = Connection(
+            uri, self._lives.lifecycle, self._lives.removed, lambda uuid: on_news(Hung(uuid))
+        )
 
     def version(self) -> str:
         """Return the version of QEMU."""
@@ -98,22 +107,38 @@ class Libvirt:
 
         return self._link.call("ListDomains", look)
 
-    def create(self, spec: DomainSpec) -> int:
-        """Start a transient domain."""
+    def ended(self) -> tuple[Ended, ...]:
+        """Return the domains that ended by themselves lately."""
+        return self._lives.ended()
+
+    def learn_emulators(self) -> None:
+        """Let libvirt look at the emulator without locks before a start has to wait for that."""
+        kind = "kvm" if self._options.accel == "kvm" else "qemu"
+
+        def look(conn: Any) -> str:
+            return str(conn.getDomainCapabilities(self._options.unlocked, "x86_64", "pc", kind, 0))
+
+        try:
+            self._link.call("capabilities", look)
+        except TegarError as e:
+            log.warning("the emulator without locks cannot be used", why=str(e))
+
+    def create(self, spec: DomainSpec, *, unlocked: bool = False) -> int:
+        """Make a transient domain, paused."""
         sources = {disk.volume_uuid: self._source(disk) for disk in spec.disks}
         try:
-            return self._create(spec, xml.domain_xml(spec, sources, self._options))
+            return self._create(spec, xml.domain_xml(spec, sources, self._options, unlocked=unlocked))
         except AgentRefused as e:
             if not self._options.shares or "CPU tuning is not available" not in e.why:
                 raise
             log.warning("no CPU weights: libvirtd runs guests outside of control groups")
             self._options = replace(self._options, shares=False)
-            return self._create(spec, xml.domain_xml(spec, sources, self._options))
+            return self._create(spec, xml.domain_xml(spec, sources, self._options, unlocked=unlocked))
 
     def _create(self, spec: DomainSpec, text: str) -> int:
         def start(conn: Any) -> int:
             try:
-                return _vnc_port(conn.createXML(text, 0))
+                return _vnc_port(conn.createXML(text, libvirt.VIR_DOMAIN_START_PAUSED))
             except libvirt.libvirtError:
                 port: int | None = _present(lambda _: _vnc_port(conn.lookupByUUIDString(spec.uuid)), conn)
                 if port is None:
@@ -173,13 +198,20 @@ class Libvirt:
             self._with(uuid, move)
 
     def _parameters(self, handle: Any, to: str) -> dict[str, object]:
-        """Send the data to the address we were given, and let the display listen on one the other host has."""
+        """Send the data to the address we were given, and let the display listen on one the other host has.
+
+        A copy that was started without locks takes them where it arrives.
+        """
         tree = ET.fromstring(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE))  # noqa: S314 - libvirt's own
         if self._options.display_address not in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - a comparison
             for element in tree.iterfind("devices/graphics"):
                 element.set("listen", to)
                 for listen in element.iterfind("listen[@type='address']"):
                     listen.set("address", to)
+        devices = tree.find("devices")
+        emulator = tree.find("devices/emulator")
+        if devices is not None and emulator is not None and emulator.text == self._options.unlocked:
+            devices.remove(emulator)
         return {
             libvirt.VIR_MIGRATE_PARAM_URI: f"tcp://{to}",
             libvirt.VIR_MIGRATE_PARAM_DEST_XML: ET.tostring(tree, encoding="unicode"),
@@ -223,6 +255,15 @@ class Libvirt:
             return AllStats(time.monotonic(), ours)
 
         return self._link.call("GetStats", read)
+
+    def ping(self) -> tuple[GuestPulse, ...]:
+        """Ask all guest agents."""
+
+        def ours(conn: Any) -> list[Any]:
+            handles = conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_RUNNING)
+            return [handle for handle in handles if self._lives.is_ours(handle.UUIDString(), handle)]
+
+        return self._pulses.ping(self._link.call("PingGuests", ours))
 
     def _with(self, uuid: str, function: Callable[[Any], Any]) -> Any:
         """Run a function on a domain; None when there is no such domain, before or during it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +13,9 @@ import libvirt
 
 from tegar.agent.report import Stopped
 from tegar.agent.xml import NAMESPACE
+from tegar.wire.virt import Ended
 
+ENDED_KEPT_S = 600.0
 LOOK_AGAIN_S = 2.0  # an event may be lost with the connection; then the condition is looked at anyway
 _REASONS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shutdown",
@@ -27,11 +29,18 @@ class Lives:
     """Wakes whoever waits for a domain, and reports the ends that nobody here expects.
 
     A domain counts as ours when its metadata says so, and as alive once it ran here: an arriving
-    migration that fails also stops, and that is no news.
+    migration that fails also stops, and so does a start that no gate admits; that is no news.
+
+    Args:
+        on_stopped: told of each end by itself.
+        ours_to_end: whether the hands ended that domain.
     """
 
-    def __init__(self, on_stopped: Callable[[Stopped], None]) -> None:
-        self._on_stopped = on_stopped
+    def __init__(
+        self, on_stopped: Callable[[Stopped], None], ours_to_end: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._on_stopped, self._ours_to_end = on_stopped, ours_to_end
+        self._ended_lately: deque[tuple[float, Ended]] = deque(maxlen=10_000)
         self._news = threading.Condition()
         self._expected: Counter[str] = Counter()
         self._ours: dict[str, bool] = {}
@@ -40,12 +49,11 @@ class Lives:
     def lifecycle(self, uuid: str, event: int, detail: int) -> None:
         """Take an event from libvirt's thread."""
         with self._news:
-            if event in (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_STARTED):
-                if not (
-                    event == libvirt.VIR_DOMAIN_EVENT_STARTED
-                    and detail == libvirt.VIR_DOMAIN_EVENT_STARTED_MIGRATED
-                ):
-                    self._ran.add(uuid)
+            if event == libvirt.VIR_DOMAIN_EVENT_RESUMED:
+                self._ran.add(uuid)
+                self._ended_lately = deque(
+                    (it for it in self._ended_lately if it[1].uuid != uuid), maxlen=10_000
+                )
             elif event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
                 self._ended(uuid, detail)
             self._news.notify_all()
@@ -55,8 +63,17 @@ class Lives:
         self._ran.discard(uuid)
         ours = self._ours.pop(uuid, True)
         reason = _REASONS.get(detail)
-        if ran and ours and reason and not self._expected[uuid]:
+        if ran and ours and reason and not self._expected.get(uuid) and not self._ours_to_end(uuid):
+            self._ended_lately.append((time.monotonic(), Ended(uuid, reason)))
             self._on_stopped(Stopped(uuid, reason))
+
+    def ended(self) -> tuple[Ended, ...]:
+        """Return the ends of the last ten minutes that nobody here had asked for."""
+        since_s = time.monotonic() - ENDED_KEPT_S
+        with self._news:
+            while self._ended_lately and self._ended_lately[0][0] < since_s:
+                self._ended_lately.popleft()
+            return tuple(it for _, it in self._ended_lately)
 
     def removed(self, _uuid: str) -> None:
         """Take the news that a guest let go of a device."""
@@ -100,6 +117,7 @@ class Lives:
         if known is not None:
             return known
         try:
+            runs = handle.state()[0] == libvirt.VIR_DOMAIN_RUNNING
             ours = bool(handle.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE, 0))
         except libvirt.libvirtError as e:
             if e.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_METADATA:
@@ -107,5 +125,6 @@ class Lives:
             ours = False
         with self._news:
             self._ours[uuid] = ours
-            self._ran.add(uuid)
+            if runs:
+                self._ran.add(uuid)
         return ours

@@ -11,18 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tegar.agent import child
+from tegar.kernel.boot import start_time
 from tegar.kernel.errors import AgentRefused
 
 START_DEADLINE_S = 10.0
-
-
-def start_time(pid: int) -> str:
-    """Return when a process started, in ticks since boot; empty when there is none (or a zombie)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
 
 
 class Daemon:
