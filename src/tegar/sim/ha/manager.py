@@ -120,6 +120,7 @@ class Manager:
             match effect:
                 case decide.Ask(witness, lease, promise):
                     if promise:
+                        self.world.promise_asked(lease.host)
                         net.send(name, witness, datagram.Ask(self.server.nonce(), *lease, promise))
                     else:
                         asked[witness].append(lease)

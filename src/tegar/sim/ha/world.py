@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tegar.guard.datagram import Ack, Answer, AnyMessage, Ask, AskMany
+from tegar.guard.datagram import Ack, AnyMessage, AskMany
 from tegar.guard.judge import FRESH_S
 from tegar.guard.timing import Timing
 from tegar.guard.warden import Warden
@@ -93,7 +93,7 @@ class WitnessNode:
             return
         answer = self.machine.take(now_s, message)
         if answer is not None:
-            self.world.accepted(self, sender, message, answer)
+            self.world.accepted(self, answer)
             self.world.net.send(self.name, sender, answer)
 
 
@@ -176,15 +176,17 @@ class World:
 
     # ── invariants ────────────────────────────────────────────────────────────────────────────────
 
-    def accepted(self, witness: WitnessNode, sender: str, message: AnyMessage, answer: AnyMessage) -> None:
-        """Note which boots a majority accepted, for the invariant on first leases; judge promises."""
+    def accepted(self, witness: WitnessNode, answer: AnyMessage) -> None:
+        """Note which boots a majority accepted, for the invariant on first leases."""
         if isinstance(answer, Ack):
             self.leased_boots.setdefault(answer.boot, set()).add(witness.name)
             self.accepted_s.setdefault((answer.host, witness.name), deque(maxlen=16)).append(
                 self.engine.now_s
             )
-        elif isinstance(answer, Answer) and isinstance(message, Ask) and message.promise and answer.promised:
-            self._nobody_is_fenced(f"{witness.name} promised to {sender} to end the lease of {answer.host}")
+
+    def promise_asked(self, host: str) -> None:
+        """A manager asks a witness to accept no more of a host's lease."""
+        self._nobody_is_fenced(f"the lease of {host} is to be ended")
 
     def _nobody_is_fenced(self, what: str) -> None:
         """Neither while HA is disarmed nor while most hosts say that their storage hangs."""
