@@ -135,6 +135,11 @@ class Host:
         world.net.listen(name, self._hear)
 
     @property
+    def lease_name(self) -> str:
+        """What its lease calls it."""
+        return self.name
+
+    @property
     def boot(self) -> str:
         """The boot id."""
         return f"{self.name}.{self.boots}"
@@ -162,7 +167,9 @@ class Host:
         self.warden = self._new_warden()
 
     def _new_warden(self) -> WardenProcess:
-        machine = self.world.parts.warden(self.name, self.boot, tuple(self.world.witnesses), self.timing)
+        machine = self.world.parts.warden(
+            self.lease_name, self.boot, tuple(self.world.witnesses), self.timing
+        )
         return WardenProcess(self, machine)
 
     def restart_warden(self) -> None:

@@ -32,6 +32,7 @@ class Parts:
     hands: type[Hands] = Hands
     manager: type[Manager] = Manager
     sagas: type[Sagas] = Sagas
+    host: type[Host] = Host
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,9 @@ class WitnessNode:
 class World:
     """Hosts, witnesses, a manager, a network; and what must never happen."""
 
-    def __init__(self, seed: int, plan: Plan) -> None:
+    def __init__(self, seed: int, plan: Plan, *, engine: Engine | None = None) -> None:
         """Begin with everything up and no VM started."""
-        self.engine = Engine(seed)
+        self.engine = engine or Engine(seed)
         self.plan, self.parts, self.boot_s = plan, plan.parts, plan.boot_s
         self.net = Net(self.engine, wire=plan.wire)
         self.longest_dead_s = max(timing.dead_s for timing in plan.hosts)
@@ -116,7 +117,7 @@ class World:
         for i in range(plan.witnesses):
             self.witnesses[f"w{i + 1}"] = WitnessNode(self, f"w{i + 1}", rates())
         self.hosts = {
-            f"h{i + 1}": Host(self, f"h{i + 1}", timing, bmc)
+            f"h{i + 1}": self.parts.host(self, f"h{i + 1}", timing, bmc)
             for i, (timing, bmc) in enumerate(zip(plan.hosts, plan.bmcs, strict=True))
         }
         self.sql = Sql(self.engine, [f"vm{i + 1}" for i in range(plan.vms)])
@@ -125,7 +126,7 @@ class World:
         self._stall_said: dict[str, tuple[bool, float]] = {}
         self._stalled_since_s: float | None = None
         self.starts = self._uuids = 0
-        names = ["m", *(f"m{i}" for i in range(2, plan.servers + 1))]
+        names = ["m", *(f"m{i}" for i in range(2, plan.servers + 1))][: plan.servers]
         self.server_clocks = {name: Rate(self.engine, rates(), -rng.uniform(0, 1e5)) for name in names}
         self.servers = {name: Server(self, name) for name in names}
 

@@ -1,0 +1,489 @@
+"""A whole cloud on simulated time: the real sagas, HA manager, witnesses and wardens on a real database.
+
+Only hosts, the network and time are simulated.  ``python -m tegar.sim.ha --cloud --seeds N``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from tegar.agent.gate import Verb
+from tegar.guard.timing import FAST
+from tegar.guard.warden import Order, Report
+from tegar.ha.witnesses import Address
+from tegar.kernel.clock import ManualClock
+from tegar.kernel.db import Db, live
+from tegar.kernel.saga import OPEN, SagaRow, poke_with
+from tegar.kernel.saga import State as SagaState
+from tegar.kernel.secret import Vault
+from tegar.kernel.wire import Ask
+from tegar.model.vm import State
+from tegar.ops import deploy
+from tegar.ops.bootstrap import bootstrap
+from tegar.ops.ctx import Ctx
+from tegar.ops.ctx import World as OpsWorld
+from tegar.sim.ha.baton import Stage, StageClock, StageLocks
+from tegar.sim.ha.engine import Engine, Violation
+from tegar.sim.ha.hands import Copy
+from tegar.sim.ha.host import Host
+from tegar.sim.ha.office import Office
+from tegar.sim.ha.process import Process
+from tegar.sim.ha.world import Parts, Plan
+from tegar.sim.ha.world import World as GuardWorld
+from tegar.sim.hosts import agent
+from tegar.sim.links import SimLinks
+from tegar.sim.world import World
+from tegar.sim.zone import build_zone, fill_storage
+from tegar.store.accounts import Account, Domain, User
+from tegar.store.hosts import Hold
+from tegar.store.hosts import Host as HostRow
+from tegar.store.images import Template
+from tegar.store.leases import Death, HostLease, Witness
+from tegar.store.networks import Network, Nic
+from tegar.store.offerings import ServiceOffering
+from tegar.store.restarts import Restart
+from tegar.store.schema import METADATA
+from tegar.store.vms import Vm
+from tegar.store.zones import Cluster, Zone
+from tegar.wire.guard import SetGuard
+from tegar.wire.virt import MigrateDomain, ResumeDomain, StartDomain, StopDomain
+
+KEY = b"key of simulated clouds, 32 byte"
+WITNESSES = ("w1", "w2", "w3")
+SETTLE_S = 90.0
+
+
+class CloudHands(Process):
+    """Carries the warden's orders to the gate of a host of the simulated world."""
+
+    def __init__(self, host: CloudHost, boot: str, copies: dict[str, Copy]) -> None:
+        """Begin closed."""
+        super().__init__(host, "hands")
+        self.copies, self._orders = copies, [Order(0, Verb.CLOSE, 0)][:0]  # type: ignore[arg-type]
+        self._cloud, self._gate = host.cloud, agent(host.cloud.world, host.machine).hands
+        self.order: Order | None = None
+        self._gate.restart()  # type: ignore[attr-defined]
+        self.soon()
+
+    def take(self, it: Any) -> None:
+        """Queue an order."""
+        self._orders.append(it)
+        self.soon(0.0005)
+
+    def work(self) -> None:
+        """Carry out the latest order, and report."""
+        number, done, epoch = 0, False, self._gate.gate.epoch  # type: ignore[attr-defined]
+        if self._orders:
+            self.order = self._orders[-1]
+            self._orders.clear()
+        if self.order is not None:
+            verb = Verb(self.order.verb.value)
+            said = self._gate.order(self.order.number, verb, self.order.epoch)  # type: ignore[attr-defined]
+            number, done, epoch = said.number, said.done, said.epoch
+        report = Report(number, done, epoch)
+        self.host.world.engine.after(0.0002, self._tell, report)
+
+    def _tell(self, report: Report) -> None:
+        self.host.warden.hear(report)
+
+
+class CloudHost(Host):
+    """A host whose guests are those of the simulated world; ``dead`` is told to what its agent does."""
+
+    cloud: Cloud
+
+    def __init__(self, world: GuardWorld, name: str, *more: Any) -> None:
+        """Begin with power."""
+        self.cloud = world.cloud  # type: ignore[attr-defined]
+        self.machine = self.cloud.world.machine(name)
+        self.agent_process = AgentProcess()
+        super().__init__(world, name, *more)
+
+    @property
+    def lease_name(self) -> str:
+        """The host's row."""
+        return self.cloud.uuids[self.name]
+
+    @property
+    def boot(self) -> str:
+        """As the agent reports it."""
+        return self.machine.boot_id
+
+    def power_on(self) -> None:
+        """Boot the machine and its agent."""
+        if not self.powered:
+            self.cloud.world.power_on(self.name)
+            self.agent_process = AgentProcess()
+        super().power_on()
+
+    def power_off(self, why: str) -> None:
+        """Everything on it is gone at once."""
+        if self.powered:
+            self.agent_process.dead = True
+            super().power_off(why)
+            self.cloud.world.power_off(self.name)
+
+
+class AgentProcess:
+    """What an agent's work belongs to."""
+
+    def __init__(self) -> None:
+        """Begin running."""
+        self.dead, self.held_until_s = False, 0.0
+
+
+class CloudPower:
+    """BMCs that work, for some hosts."""
+
+    def __init__(self, cloud: Cloud, hosts: tuple[str, ...]) -> None:
+        """Reach these hosts' BMCs."""
+        self._cloud, self._hosts = cloud, hosts
+
+    def hosts(self, s: Session) -> frozenset[int]:
+        """Return their ids."""
+        return frozenset(s.scalars(select(HostRow.id).where(HostRow.name.in_(self._hosts))))
+
+    def off(self, host_id: int) -> str:
+        """Cut the power, and read."""
+        name = f"h{host_id}"
+        self._cloud.log(f"{name}: power off asked for")
+        self._cloud.stage.sleep(self._cloud.engine.rng.uniform(0.3, 2))
+        self._cloud.guard.hosts[name].power_off("power off")
+        self._cloud.engine.after(5, self._cloud.guard.hosts[name].power_on)
+        return "read Off"
+
+
+class Cloud:
+    """Servers, hosts, witnesses, a database; and what must never happen."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        hosts: int,
+        vms: int,
+        servers: int,
+        bmcs: tuple[str, ...] = (),
+        probe: Callable[[Cloud, Office], Any] = lambda _cloud, _office: None,
+    ) -> None:
+        """Begin with all up and VMs asked for."""
+        self.seed, self.engine = seed, Engine(seed)
+        self.stage = Stage(self.engine)
+        self.folder = tempfile.TemporaryDirectory(prefix="tegar-sim-", dir=_fast_folder())
+        self.url = f"sqlite:///{self.folder.name}/cloud.db"
+        shutil.copy(template(hosts), f"{self.folder.name}/cloud.db")
+        self.clock = StageClock(self.stage)
+        self.world = World(hosts, clock=self.clock)
+        self.uuids = {f"h{n}": uuid_of("host", n) for n in range(1, hosts + 1)}
+        self.db = Db(self.url, self.clock, pool_size=2)
+        self.lost_answers, self.way_s, self.patience_s = 0.0, 0.002, 8.0
+        self.places: dict[str, list[tuple[str, str, int, int]]] = {}  # VM: host, boot, epoch, VM epoch
+        self.over: set[tuple[str, str, int]] = set()  # VM, host, VM epoch: seen to have ended there
+        self.lost_commits = False
+        self.strikes = 0  # how many servers are yet to die or sleep at a point of a saga
+        self.probe = partial(probe, self)
+        self._world_of_guard(hosts)
+        self._prepare()
+        names = [f"m{n}" for n in range(1, servers + 1)]
+        self.power = CloudPower(self, bmcs)
+        self.offset_s = {name: self.engine.rng.uniform(0, 1e5) for name in names}
+        self._starts = 0
+        poke_with(self._poke)
+        self.servers = {name: self.start_server(name) for name in names}
+        self.vms = [uuid_of("vm", n) for n in range(1, vms + 1)]
+        self.engine.after(2.0, self._deploy)
+
+    def _world_of_guard(self, hosts: int) -> None:
+        plan = Plan(
+            hosts=(FAST,) * hosts,
+            bmcs=("none",) * hosts,
+            witnesses=len(WITNESSES),
+            vms=0,
+            servers=0,
+            parts=Parts(hands=CloudHands, host=CloudHost),  # type: ignore[arg-type]
+        )
+        cloud = self
+
+        class Guarded(GuardWorld):
+            def __init__(self) -> None:
+                self.cloud = cloud
+                super().__init__(cloud.seed, plan, engine=cloud.engine)
+
+        for name, uuid in self.uuids.items():
+            machine = self.world.machine(name)
+            machine.guard = SetGuard(uuid, "", ())
+            machine.agent = replace(agent(self.world, machine), locks=StageLocks(self.stage))
+        self.guard: GuardWorld = Guarded()
+
+    def _prepare(self) -> None:
+        class Here:
+            db, world, clock, links = self.db, self.world, self.clock, SimLinks(self.world)
+
+        fill_storage(Here(), BUILT[len(self.uuids)])
+
+    def close(self) -> None:
+        """End all work and remove the files."""
+        poke_with(None)
+        self.stage.close()
+        for server in self.servers.values():
+            server.db.close()
+        self.db.close()
+        self.folder.cleanup()
+
+    def log(self, text: str) -> None:
+        """Add a line to the story."""
+        self.engine.say(text)
+
+    def circle(self, cluster_id: int) -> Mapping[str, Address]:
+        """Return the witnesses."""
+        return {name: (name, 1) for name in WITNESSES}
+
+    def process_of(self, host: str) -> Any:
+        """Return what an agent's work belongs to."""
+        return self.guard.hosts[host].agent_process  # type: ignore[attr-defined]
+
+    # ── servers and users ─────────────────────────────────────────────────────────────────────────
+
+    def start_server(self, name: str) -> Office:
+        """Start a server's process."""
+        self._starts += 1
+        return Office(self, name, self._starts)
+
+    def restart_server(self, name: str) -> None:
+        """End a server's process, if it runs, and start another."""
+        self.servers[name].dead = True
+        self.servers[name] = self.start_server(name)
+
+    def _poke(self, saga_id: int) -> None:
+        owner = self.stage.owner
+        if isinstance(owner, Office) and owner.runner is not None:
+            owner.runner.poke(saga_id)
+
+    def some_server(self) -> Office:
+        """Return a server that lives, at random."""
+        alive = [server for server in self.servers.values() if not server.dead]
+        return self.engine.rng.choice(alive or list(self.servers.values()))
+
+    def ctx(self, s: Session) -> Ctx:
+        """Return the administrator in a transaction."""
+        user = s.scalars(select(User).where(User.username == "admin")).one()
+        account, domain = s.get_one(Account, user.account_id), s.scalars(select(Domain)).first()
+        assert domain is not None
+        return Ctx(s, user, account, domain, OpsWorld(self.clock, Vault(KEY), "sim"), "sim")
+
+    def _deploy(self) -> None:
+        for n, uuid in enumerate(self.vms, 1):
+            self.some_server().do(lambda s, n=n, u=uuid: self._deploy_one(s, n, u))  # type: ignore[misc]
+
+    def _deploy_one(self, s: Session, n: int, uuid: str) -> None:
+        ctx = self.ctx(s)
+        offering = s.scalars(select(ServiceOffering).where(ServiceOffering.name == "one")).one()
+        wish = deploy.Wish(
+            ctx.account,
+            s.scalars(select(Zone)).one(),
+            s.scalars(select(Template)).one(),
+            offering,
+            [deploy.NicWish(s.scalars(select(Network)).one())],
+            name=f"vm{n}",
+        )
+        saga = deploy.deploy(ctx, wish)
+        vm = s.scalars(select(Vm).where(Vm.name == f"vm{n}")).one()
+        vm.uuid, vm.ha = uuid, True
+        s.execute(delete(Nic).where(Nic.vm_id == vm.id))  # routers are another story, and wait for real locks
+        assert saga is not None
+
+    # ── the database ──────────────────────────────────────────────────────────────────────────────
+
+    def snapshot(self) -> sqlite3.Connection:
+        """Return a copy of the database as it is now."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with sqlite3.connect(f"{self.folder.name}/cloud.db") as source:
+            source.backup(copy)
+        return copy
+
+    def fail_over(self, copy: sqlite3.Connection) -> None:
+        """Let the database become the copy: what was committed since is lost."""
+        self.log("the database fails over to a stale copy")
+        self.lost_commits = True
+        for db in (self.db, *(server.db for server in self.servers.values())):
+            db.close()
+        with sqlite3.connect(f"{self.folder.name}/cloud.db") as target:
+            copy.backup(target)
+
+    # ── invariants ────────────────────────────────────────────────────────────────────────────────
+
+    def noted(self, host: str, ask: Ask[Any], work: Callable[[], str]) -> str:
+        """Do what an agent was asked, and note places that begin and end."""
+        uuid = getattr(ask, "uuid", "")
+        if isinstance(ask, StartDomain):
+            uuid = ask.spec.uuid
+        said = work()
+        if isinstance(ask, StartDomain | ResumeDomain):
+            permit = ask.permit
+            if permit is not None:
+                self._begins(uuid, (host, permit.boot, permit.epoch, permit.vm_epoch))
+        elif isinstance(ask, StopDomain | MigrateDomain):
+            for at in self.places.get(uuid, ()):
+                if at[0] == host:
+                    self.over.add((uuid, host, at[3]))
+        return said
+
+    def _begins(self, uuid: str, place: tuple[str, str, int, int]) -> None:
+        known = self.places.setdefault(uuid, [])
+        name = f"vm{self.vms.index(uuid) + 1}"
+        if place not in known:
+            self.log(f"{place[0]}: {name} runs, epoch {place[3]}")
+            known.append(place)
+        for earlier in known:
+            if earlier[3] < place[3] and (uuid, earlier[0], earlier[3]) not in self.over:
+                if not self.lost_commits and not self.db.read(lambda s, e=earlier: _is_proven(s, uuid, e)):  # type: ignore[misc]
+                    self.world.violate(f"{name} runs on {place[0]} without a proof for {earlier}")
+
+    def check(self) -> None:
+        """Raise if anything impossible happened.
+
+        Raises:
+            Violation: it did.
+        """
+        if self.world.violations:
+            self.engine.violate(self.world.violations[0])
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end_s = self.engine.now_s + seconds
+        while self.engine.now_s < end_s:
+            self.engine.run(min(end_s, self.engine.now_s + 0.1))
+            self.check()
+
+    def heal(self) -> None:
+        """Everything works again."""
+        self.log("all is healed")
+        self.lost_answers, self.way_s = 0.0, 0.002
+        self.guard.net.heal()
+        for witness in self.guard.witnesses.values():
+            witness.start()
+        for name, server in list(self.servers.items()):
+            server.db.away_until_s = -1.0
+            if server.dead:
+                self.restart_server(name)
+        for host in self.guard.hosts.values():
+            if not host.powered:
+                host.power_on()
+
+    def restless(self) -> list[str]:
+        """Return what is not yet as it should be in the end."""
+        found = []
+        with_rows = self.db.read(_ends)
+        for vm, wait, sagas in with_rows:
+            runs = [
+                host.name for host, guest in self.world.guests() if guest.spec.uuid == vm.uuid and guest.runs
+            ]
+            if sagas and not (vm.state == State.STARTING and wait and wait.held):
+                found.append(f"{vm.name}: {vm.state.value}, saga {', '.join(sagas)}")
+            elif vm.state == State.RUNNING and len(runs) != 1:
+                found.append(f"{vm.name} is Running and runs on {runs or 'no host'}")
+            elif vm.state == State.STOPPED and runs:
+                found.append(f"{vm.name} is Stopped and runs on {runs}")
+            elif vm.state in (State.STOPPING, State.MIGRATING, State.STARTING) and not sagas:
+                found.append(f"{vm.name} is {vm.state.value} and nobody is at work on it")
+        if not any(server.manager for server in self.servers.values()):
+            found.append("nobody leads")
+        return found
+
+    def settle(self) -> None:
+        """Let time pass until all is as it should be.
+
+        Raises:
+            Violation: it does not become so.
+        """
+        end_s, well = self.engine.now_s + SETTLE_S, 0
+        while well < 3:
+            self.run(1.0)
+            found = self.restless()
+            well = 0 if found else well + 1
+            if found and self.engine.now_s > end_s:
+                self.engine.violate(f"{SETTLE_S:g} s after all was healed: {'; '.join(found)}")
+
+
+def _is_proven(s: Session, uuid: str, place: tuple[str, str, int, int]) -> bool:
+    host_id, vm = int(place[0][1:]), s.scalars(select(Vm).where(Vm.uuid == uuid)).one()
+    stmt = select(Death.id).where(Death.host_id == host_id, Death.vm_id.in_([0, vm.id]))
+    of_boot = stmt.where(Death.boot == place[1], Death.epoch >= place[2])
+    return s.scalars(of_boot.limit(1)).first() is not None
+
+
+def _ends(s: Session) -> list[tuple[Vm, Restart | None, list[str]]]:
+    sagas = s.scalars(select(SagaRow).where(SagaRow.state.in_([*OPEN, SagaState.STUCK]))).all()
+    found = []
+    for vm in s.scalars(select(Vm).where(live(Vm)).order_by(Vm.id)):
+        mine = [
+            f"{row.name} {row.state.value}"
+            for row in sagas
+            if f'"vm_id":{vm.id}' in row.params.replace(" ", "")
+        ]
+        found.append((vm, s.get(Restart, vm.id), mine))
+    return found
+
+
+# ── what all clouds begin with ────────────────────────────────────────────────────────────────────
+
+BUILT: dict[int, Any] = {}
+
+
+def uuid_of(kind: str, number: int) -> str:
+    """Return a uuid that is the same in every run, for it decides the order of things."""
+    return (
+        f"{kind:0<8.8}".replace("h", "a")
+        .replace("o", "0")
+        .replace("s", "5")
+        .replace("t", "7")
+        .replace("v", "b")
+        .replace("m", "c")
+        + f"-0000-4000-8000-{number:012d}"
+    )
+
+
+def _fast_folder() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+@cache
+def template(hosts: int) -> Path:
+    """Return a database with a zone of so many guarded hosts; made once by a process."""
+    path = Path(tempfile.mkdtemp(prefix="tegar-sim-")) / "template.db"
+    clock = ManualClock()
+    db = Db(f"sqlite:///{path}", clock, pool_size=2)
+    METADATA.create_all(db.engine)
+    db.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password="simulated"))  # noqa: S106
+    world = World(hosts, clock=clock)
+
+    class Here:
+        pass
+
+    here: Any = Here()
+    here.db, here.world, here.clock, here.links = db, world, clock, SimLinks(world)
+    BUILT[hosts] = build_zone(here, hosts)
+
+    def guarded(s: Session) -> None:
+        for row in s.scalars(select(HostRow).order_by(HostRow.id)):
+            row.uuid = uuid_of("host", row.id)
+            s.add(HostLease(host_id=row.id, since_s=clock.now_s()))
+        for name in WITNESSES:
+            s.add(Witness(name=name, address=name, port=1))
+
+    db.tx(guarded)
+    db.close()
+    return path
+
+
+__all__ = ["Cloud", "Cluster", "Hold", "Violation"]
