@@ -267,7 +267,8 @@ class Manager:
         held = [place.lease for place in row.places if not self.sql.tables.is_dead(place.lease)]
         if any(self.decide.braked(lease) for lease in held):
             return f"brake: many hosts were suspect with {held[0].host}"
-        return self.world.why.get(vm, "") if row.state == "starting" else ""
+        at_work = any(saga.vm == vm and not saga.done for saga in self.sql.tables.sagas.values())
+        return self.world.why.get(vm, "") if at_work else ""
 
 
 __all__ = ["Manager", "SagaRow"]

@@ -50,7 +50,7 @@ class Server:
         self._inbox: list[tuple[str, Any]] = []
         self.sagas: Sagas = world.parts.sagas(self)
         world.net.listen(name, self._hear)
-        world.engine.after(0.01, self._beat)
+        self.later(0.01, self._beat)
 
     def now_s(self) -> float:
         """Return the reading of its clock."""
