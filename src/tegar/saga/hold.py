@@ -19,7 +19,7 @@ from tegar.model.settings import (
 )
 from tegar.scheduler.place import place
 from tegar.scheduler.view import DiskWant, GroupView, HostView, Mate, Placement, PoolView, Request
-from tegar.store import affinity, hosts, volumes
+from tegar.store import affinity, hosts, vms, volumes
 from tegar.store.hosts import Host, HostUse
 from tegar.store.leases import HostLease
 from tegar.store.offerings import DiskOffering, ServiceOffering
@@ -155,6 +155,7 @@ def take(s: Session, vm: Vm, wanted: Request) -> Placement:
     Raises:
         NoCapacity: nowhere.
     """
+    before = vm.epoch
     for placement in place(wanted, host_views(s, vm.zone_id)):
         host = s.get_one(Host, placement.host_id)
         cpu_limit, memory_limit = limits(s, host)
@@ -169,7 +170,8 @@ def take(s: Session, vm: Vm, wanted: Request) -> Placement:
         )
         if not got:
             continue
-        vm.epoch += 1
+        if vm.epoch == before:
+            vms.raise_epoch(vm)
         if _take_pools(s, vm, placement):
             return placement
         hosts.release(s, vm_id=vm.id, host_id=host.id)

@@ -59,9 +59,20 @@ class Built:
 class Site(Protocol):
     """A cloud to build in."""
 
-    db: Db
-    world: World
-    clock: Clock
+    @property
+    def db(self) -> Db:
+        """Its database."""
+        ...
+
+    @property
+    def world(self) -> World:
+        """Its hosts."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
 
     @property
     def links(self) -> Links:

@@ -72,8 +72,11 @@ def _befall(cloud: Cloud) -> None:
         cloud.guard.net.loss = rng.choice((0.0, 0.02, 0.2))
     count = rng.choice((1, 2, 3, 5, 7))
     chaos_s = 3.0 + 2.5 * count
-    for _ in range(count):
-        cloud.engine.after(rng.uniform(0, chaos_s), rng.choice(FAULTS), cloud)
+    faults = [rng.choice(FAULTS) for _ in range(count)]
+    if lose_commits in faults:  # what witnesses and database both forgot nobody knows; see docs/ha.md
+        faults = [stop_server if fault is crash_witness else fault for fault in faults]
+    for fault in faults:
+        cloud.engine.after(rng.uniform(0, chaos_s), fault, cloud)
     cloud.run(chaos_s + rng.choice((0.5, 5.0, 12.0)))
     cloud.heal()
     cloud.settle()
@@ -186,6 +189,15 @@ def lose_database(cloud: Cloud) -> None:
         server.db.away_until_s = cloud.engine.now_s + seconds
 
 
+def lose_commits(cloud: Cloud) -> None:
+    """The database fails over to a copy of this moment after a while, mostly just after a host died."""
+    rng = cloud.engine.rng
+    copy = cloud.snapshot()
+    if rng.random() < 0.7:
+        lose_power(cloud)
+    cloud.engine.after(rng.uniform(0.1, 9.0), cloud.fail_over, copy)
+
+
 def lose_answers(cloud: Cloud) -> None:
     """Agents' answers are lost for a while, after the effect."""
     cloud.lost_answers = 0.5
@@ -253,6 +265,7 @@ FAULTS: tuple[Callable[[Cloud], None], ...] = (
     ambush_saga,
     ambush_saga,
     lose_database,
+    lose_commits,
     lose_answers,
     end_guest,
     restart_hands,

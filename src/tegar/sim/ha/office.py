@@ -141,6 +141,8 @@ class Pool:
 class Office:
     """One process of ``tegar server``; the next one of the same name is another object."""
 
+    clock: StageClock
+
     def __init__(self, cloud: Cloud, name: str, number: int) -> None:
         """Start it."""
         self.cloud, self.name, self.number = cloud, name, number
