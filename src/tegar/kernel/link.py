@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,14 @@ from tegar.kernel.wire import A, Ask, Fence, fence_header
 
 CONNECT_TIMEOUT_S = 5.0
 CONNECTIONS = 200
+DEAD_S = 5  # a machine that lost its power says nothing: its kernel's silence for so long ends a question
+NOTICE_THE_DEAD = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, DEAD_S - 2),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_S * 1000),
+)
 _ERRORS: dict[str, type[TegarError]] = {
     kind.__name__: kind for kind in (Unreachable, NotYet, Unavailable, AgentRefused, Refused, Fenced)
 }
@@ -29,7 +38,10 @@ def tls_client(cert: Path, key: Path, ca: Path) -> httpx.Client:
     context = ssl.create_default_context(cafile=str(ca))
     context.load_cert_chain(cert, key)
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.Client(verify=context, trust_env=False, limits=limits, follow_redirects=False)
+    transport = httpx.HTTPTransport(
+        verify=context, trust_env=False, limits=limits, socket_options=NOTICE_THE_DEAD
+    )
+    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
 
 class HttpLink:

@@ -63,6 +63,7 @@ class SimHands:
     def moving(self, uuid: str) -> Iterator[None]:
         """Simulated migrations ask the gate at their end."""
         yield
+        self.gate.left(uuid)
 
     def restart(self) -> None:
         """Restart the agent: closed until the next order; guests stay as they are."""

@@ -60,6 +60,10 @@ def _do(world: World, what: str, words: list[str]) -> None:
         (world.net.part if what == "cut" else world.net.join)(
             some.split() if some != "all" else everybody, names
         )
+    elif what == "cut-way":
+        some, others = " ".join(words).split(" to ")
+        world.engine.say(f"-- what {some} send to {others} is lost")
+        world.net.part(some.split(), others.split(), one_way=True)
     elif what == "power-off" and host:
         host.power_off("power lost")
     elif what == "power-on" and host:

@@ -1,6 +1,7 @@
 """Real sagas, manager and database on simulated time: random faults, and stories that once went wrong."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Session
 from tegar.model.host import Resource
 from tegar.model.vm import State
 from tegar.sim.ha.cloud import Cloud
-from tegar.sim.ha.cloud_chaos import broken_clouds, run_cloud
+from tegar.sim.ha.cloud_chaos import broken_clouds, request, run_cloud
 from tegar.store.hosts import Host
 from tegar.store.restarts import Restart
 from tegar.store.vms import Vm
@@ -80,3 +81,17 @@ def test_a_database_that_forgot_nothing_of_a_vm_lets_it_move_on(cloud: Cloud) ->
 
     assert vm(cloud).state == State.RUNNING
     assert len(where(cloud)) == 1
+
+
+def test_a_vm_whose_host_dies_while_it_moves_runs_again_soon_after_the_proof(cloud: Cloud) -> None:
+    cloud.run(8)
+    home = where(cloud)[0]
+    cloud.world.times.migrate_s = 600.0
+    cloud.some_server().do(partial(request, uuid=cloud.vms[0], toss=0.0))
+    cloud.run(1)
+    assert vm(cloud).state == State.MIGRATING
+    cloud.guard.hosts[home].power_off("power lost")
+    cloud.run(20)
+
+    assert vm(cloud).state == State.RUNNING
+    assert where(cloud) not in ([], [home])

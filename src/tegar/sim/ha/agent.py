@@ -68,9 +68,10 @@ class Resume:
 
 @dataclass(frozen=True)
 class Stop:
-    """Let no copy of a VM be here; safe to repeat."""
+    """Let no copy of a VM be here, and none of this epoch ever be; safe to repeat."""
 
     vm: str
+    vm_epoch: int
     fence: Fence
 
 

@@ -123,7 +123,13 @@ class Stage:
         return True
 
     def ask(
-        self, owner: Owner, work: Callable[[], Any], way_s: float, back: Callable[[], bool], timeout_s: float
+        self,
+        owner: Owner,
+        work: Callable[[], Any],
+        way_s: float,
+        back: Callable[[], bool],
+        silent: Callable[[], bool],
+        timeout_s: float,
     ) -> Any:
         """Let another process do something and return its result; None: no answer in time.
 
@@ -143,7 +149,7 @@ class Stage:
                 said.append(result)
 
         self.begin(owner, do, way_s)
-        if not self.until(lambda: bool(said), timeout_s):
+        if not self.until(lambda: bool(said) or silent(), timeout_s) or not said:
             return None
         self.sleep(way_s)
         if isinstance(said[0], TegarError):

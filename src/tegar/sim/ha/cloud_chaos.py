@@ -233,10 +233,10 @@ def flap(cloud: Cloud) -> None:
 def ask_for_something(cloud: Cloud) -> None:
     """Users ask: migrate, stop, start."""
     for uuid in cloud.vms:
-        cloud.some_server().do(partial(_request, uuid=uuid, toss=cloud.engine.rng.random()))
+        cloud.some_server().do(partial(request, uuid=uuid, toss=cloud.engine.rng.random()))
 
 
-def _request(s: Session, *, uuid: str, toss: float) -> None:
+def request(s: Session, *, uuid: str, toss: float) -> None:
     vm = s.scalars(select(Vm).where(Vm.uuid == uuid)).one_or_none()
     if vm is None or (vm.host_id is None and vm.state != State.STOPPED):
         return

@@ -86,6 +86,7 @@ class Hands(Process):
         else:
             self.host.fences[question.fence.saga] = question.fence.number
             if isinstance(question, Stop):
+                self.host.vm_epochs[question.vm] = question.vm_epoch + 1
                 self._stop(question.vm)
                 it.answer("done")
             elif isinstance(question, Move):

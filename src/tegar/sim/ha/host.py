@@ -226,7 +226,10 @@ class Host:
         """A migration ends: the guest stops here and is there, paused; or it goes on here."""
         there, world = self.world.hosts[it.to], self.world
         copy.moving = False
-        if self.hands.copies.get(copy.vm) is not copy or not self.powered or self.boot != copy.boot:
+        if not self.powered or self.boot != copy.boot:
+            return
+        if self.hands.copies.get(copy.vm) is not copy:
+            answer("refused")
             return
         if not copy.writing or not there.powered or (self.name, there.name) in world.net.cut:
             world.engine.say(f"{self.name}: {copy.vm} cannot move to {it.to}")
@@ -234,6 +237,7 @@ class Host:
             return
         del self.hands.copies[copy.vm]
         world.stops_writing(copy)
+        self.vm_epochs[copy.vm] = copy.vm_epoch + 1  # a late order to start it here is void
         world.sql.ended[copy.vm, copy.vm_epoch] = f"moved to {it.to}"
         world.engine.say(f"{there.name}: {copy.vm} has arrived, paused")
         there.hands.arrive(Copy(copy.vm, it.vm_epoch, there, there.boot, there.opened_epoch, admitted=False))

@@ -131,8 +131,8 @@ class Manager:
                 case decide.Current(lease, before, _):
                     self._current(lease, before)
                 case decide.Suspect(lease):
-                    say(f"{name}: {lease.host} suspect")
-                    self._turned(lease, "suspect")
+                    if self._turned(lease, "suspect"):
+                        say(f"{name}: {lease.host} suspect")
                 case decide.HeardAgain(lease):
                     say(f"{name}: {lease.host} is heard again")
                     self._turned(lease, "live")
@@ -183,19 +183,21 @@ class Manager:
 
         self.server.lead_tx(work)
 
-    def _turned(self, lease: LeaseId, state: str) -> None:
-        def work(t: Tables) -> None:
+    def _turned(self, lease: LeaseId, state: str) -> bool:
+        def work(t: Tables) -> bool:
             row = t.leases.get(lease.host)
             if row is None or row.state in (state, "dead") or row.lease != lease:
-                return
+                return False
             if state == "live":
                 row = replace(row, flaps=row.flaps + 1)
                 if row.flaps >= FLAPS and not row.quarantined:
                     row = replace(row, quarantined=True)
                     self.world.engine.say(f"{self.server.name}: {lease.host} flaps: no new VMs for it")
             t.leases[lease.host] = replace(row, state=state)  # type: ignore[arg-type]
+            return True
 
-        self.server.lead_tx(work)
+        turned: bool = self.server.lead_tx(work)
+        return turned
 
     def _record(self, lease: LeaseId, kind: str, evidence: str) -> None:
         if self.over:

@@ -19,6 +19,7 @@ from tegar.kernel.engine import Probe
 from tegar.kernel.errors import TegarError, Unavailable, Unreachable
 from tegar.kernel.gate import Gate
 from tegar.kernel.lease import BEAT_S, Leases
+from tegar.kernel.link import DEAD_S
 from tegar.kernel.runner import Runner
 from tegar.kernel.wire import A, Ask, Fence, Link
 from tegar.loop import host_pulse, vm_power
@@ -105,13 +106,27 @@ class CloudLink:
                 return not lost and host.powered and (self._host, server.name) not in net.cut
 
             way_s = 0.001 + rng.random() * cloud.way_s
-            wait_s = min(timeout_s, cloud.patience_s)
             noted = partial(cloud.noted, self._host, message, work)
-            said = cloud.stage.ask(cloud.process_of(self._host), noted, way_s, back, wait_s)
+            process = cloud.process_of(self._host)
+            said = cloud.stage.ask(process, noted, way_s, back, self._until_silent(process), timeout_s)
             if said is None:
                 raise Unreachable(self._host, f"no answer within {timeout_s:g} s")
         found: A = codec.decode(type(message).answer, said)
         return found
+
+    def _until_silent(self, process: Any) -> Callable[[], bool]:
+        """Return whether to give up: the host's kernel has been silent for as long as TCP waits."""
+        cloud, server, since_s = self._server.cloud, self._server, [-1.0]
+
+        def silent() -> bool:
+            now_s, ways = cloud.engine.now_s, {(server.name, self._host), (self._host, server.name)}
+            if not process.dead and not ways & cloud.guard.net.cut:
+                since_s[0] = -1.0
+            elif since_s[0] < 0:
+                since_s[0] = now_s
+            return since_s[0] >= 0 and now_s - since_s[0] >= DEAD_S
+
+        return silent
 
 
 class CloudLinks:

@@ -59,6 +59,8 @@ class Sagas:
                 yield from (self._restart(saga) if saga.name == "restart" else self._migrate(saga))
                 return
             except (Unanswered, Refused, HostLost, Disputed) as e:
+                if isinstance(e, Disputed) and self.world.why.get(saga.vm) != str(e):
+                    self.world.engine.say(f"{self.server.name}: {saga.vm} stays as it is: {e}")
                 self.world.why[saga.vm] = str(e)
             except Away:
                 pass
@@ -77,7 +79,7 @@ class Sagas:
             try:
                 yield from self._ask(saga, host, Start(saga.vm, right, self._fence(saga)))
             except Refused:
-                yield from self._ask(saga, host, Stop(saga.vm, self._fence(saga)))
+                yield from self._ask(saga, host, Stop(saga.vm, right.vm_epoch, self._fence(saga)))
                 self._tx(saga, lambda t: self._give_up(t, saga, host))
                 raise
         self._tx(saga, lambda t: self._say_running(t, saga))
@@ -214,7 +216,8 @@ class Sagas:
         """Leave it where it was, unless it has arrived; then it must go on from there."""
         here = yield from self._runs(saga, source)
         if not here and (yield from self._runs(saga, there)):
-            yield from self._ask(saga, there, Stop(saga.vm, self._fence(saga)))
+            epoch = self._tx(saga, lambda t: t.vms[saga.vm].epoch)
+            yield from self._ask(saga, there, Stop(saga.vm, epoch, self._fence(saga)))
         self._tx(saga, lambda t: self._ends_on(t, saga, source, without=there))
 
     def _hold_destination(self, t: Tables, saga: SagaRow, epoch: int) -> tuple[str, str]:
