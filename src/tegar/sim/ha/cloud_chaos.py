@@ -237,6 +237,7 @@ def ask_for_something(cloud: Cloud) -> None:
 
 
 def request(s: Session, *, uuid: str, toss: float) -> None:
+    """Ask to migrate, stop or start a VM, as its state and the toss have it."""
     vm = s.scalars(select(Vm).where(Vm.uuid == uuid)).one_or_none()
     if vm is None or (vm.host_id is None and vm.state != State.STOPPED):
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tegar.guard.datagram import Answer, AnswerMany, AnyMessage, Record, Recorded
 from tegar.guard.judge import majority
 from tegar.kernel.lease import BEAT_S, TTL_S
+from tegar.kernel.link import DEAD_S
 from tegar.sim.ha.agent import Ended, Reply, Request
 from tegar.sim.ha.sagas import Sagas, Unanswered
 from tegar.sim.ha.sql import Away, Fenced, SagaRow, Tables
@@ -205,12 +206,14 @@ class Server:
         """
         nonce = self.nonce()
         self.world.net.send(self.name, host, Request(nonce, question))
-        until_s, pause_s = self.now_s() + timeout_s, LOOK_S
-        while self.now_s() < until_s:
+        until_s, reached_s, pause_s = self.now_s() + timeout_s, self.now_s(), LOOK_S
+        while self.now_s() < until_s and self.now_s() < reached_s + DEAD_S:
             yield pause_s
             if nonce in self._replies:
                 return self._replies.pop(nonce)
             pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
+            if self.world.reaches(self.name, host):
+                reached_s = self.now_s()
         raise Unanswered(f"{host} did not answer")
 
     # ── hearing ───────────────────────────────────────────────────────────────────────────────────

@@ -163,6 +163,11 @@ class World:
         self.disarmed_s = -1.0 if armed else self.engine.now_s
         self.sql.tables.armed = armed
 
+    def reaches(self, server: str, host: str) -> bool:
+        """Whether a server and a host's kernel hear each other: TCP notices when they do not."""
+        cut = self.net.cut
+        return self.hosts[host].powered and (server, host) not in cut and (host, server) not in cut
+
     def says_stalled(self, host: Host) -> bool:
         """Whether the host's latest report said that its storage hangs; it reports while it is reached."""
         now_s = self.engine.now_s
