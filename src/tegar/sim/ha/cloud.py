@@ -364,7 +364,9 @@ class Cloud:
             self.log(f"{place[0]}: {name} runs, epoch {place[3]}")
             known.append(place)
         for earlier in known:
-            if earlier[3] >= place[3] or (uuid, earlier[0], earlier[3]) in self.over or self.lost_commits:
+            if earlier[3] >= place[3] or earlier[:3] == place[:3] or self.lost_commits:
+                continue
+            if (uuid, earlier[0], earlier[3]) in self.over:
                 continue
             if not self.db.read(lambda s, e=earlier: _is_proven(s, uuid, e)):  # type: ignore[misc]
                 self.world.violate(f"{name} runs on {place[0]} without a proof for {earlier}")
