@@ -127,13 +127,13 @@ class Stage:
         owner: Owner,
         work: Callable[[], Any],
         way_s: float,
-        back: Callable[[], bool],
+        reaches: Callable[[], bool],
         silent: Callable[[], bool],
         timeout_s: float,
     ) -> Any:
         """Let another process do something and return its result; None: no answer in time.
 
-        The other one goes on whatever becomes of the asker.
+        The other one goes on whatever becomes of the asker, and its answer waits until it *reaches* it.
 
         Raises:
             TegarError: what the work raised.
@@ -145,7 +145,7 @@ class Stage:
                 result: Any = work()
             except TegarError as e:
                 result = e
-            if back():
+            if self.until(reaches, timeout_s):
                 said.append(result)
 
         self.begin(owner, do, way_s)

@@ -102,14 +102,14 @@ class CloudLink:
                 raise Unreachable(self._host, "no route to host")
             lost = rng.random() < cloud.lost_answers
 
-            def back() -> bool:
-                return not lost and host.powered and (self._host, server.name) not in net.cut
+            def reaches() -> bool:
+                return (self._host, server.name) not in net.cut
 
             way_s = 0.001 + rng.random() * cloud.way_s
             noted = partial(cloud.noted, self._host, message, work)
             process = cloud.process_of(self._host)
-            said = cloud.stage.ask(process, noted, way_s, back, self._until_silent(process), timeout_s)
-            if said is None:
+            said = cloud.stage.ask(process, noted, way_s, reaches, self._until_silent(process), timeout_s)
+            if said is None or lost:  # a connection that breaks is noticed at once
                 raise Unreachable(self._host, f"no answer within {timeout_s:g} s")
         found: A = codec.decode(type(message).answer, said)
         return found
