@@ -16,9 +16,11 @@ from tegar.store.events import Alert, Event
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
 from tegar.store.keys import SshKey
+from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, Router, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
+from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterElement, TrafficType, Zone
@@ -63,7 +65,10 @@ def furnish(cloud: Cloud) -> Furnished:
               domainid=theirs)  # fmt: skip
     cloud.api("createZone", name="closed", networktype="Advanced", dns1="9.9.9.9", internaldns1="9.9.9.9")
     _networks(cloud, theirs)
+    cloud.api("createWitness", name="w1", address="10.9.0.9", port=8260)
     cloud.db.tx(lambda s: s.add(Alert(type="ALERT.HOST", subject="x", text="x")))
+    cloud.db.tx(lambda s: s.add(Server(name="s1", run="x", address="10.0.0.2", software="1", os="x", kernel="x",
+                                       boot_s=0.0, started_s=0.0)))  # fmt: skip
     everybodys = {
         Zone: [built.zone], ServiceOffering: [built.offering], Template: [built.template], Network: [built.network],
         DiskOffering: [cloud.api("listDiskOfferings", name="Small")["diskoffering"][0]["id"]],
@@ -76,7 +81,7 @@ def furnish(cloud: Cloud) -> Furnished:
         for name, who in (("user", "stranger"), ("boss", "boss"))
     }  # fmt: skip
     operators = (Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement,
-                 VlanRange, Router, Alert)  # fmt: skip
+                 VlanRange, Router, Alert, Server, Witness)  # fmt: skip
     found.hidden = {kind: _all(cloud, kind) for kind in operators}
     found.hidden |= things["victim"]
     root = _uuid(cloud, Domain, path="/")

@@ -27,6 +27,7 @@ CATCH_ALL = {
     "api/serve.py": "the API's one function that never raises",
     "agent/http.py": "the HTTP shell of the agent",
     "sim/http.py": "the HTTP shell of simulated hosts",
+    "ha/process.py": "the thread of high availability begins its round anew",
 }
 CLOCKS = {
     "kernel/clock.py": "the clock itself",
@@ -34,6 +35,7 @@ CLOCKS = {
     "main/local.py": "waits for the processes that it started",
     "main/client.py": "a client of the API in another process",
     "main/bench/": "measures wall time",
+    "main/drill/": "measures wall time",
     "agent/files.py": "compares with the times of files, which only the machine's clock knows",
 }
 SPEAKERS = {

@@ -23,6 +23,7 @@ from tegar.kernel.db import Row
 from tegar.store.images import OsType
 from tegar.store.networks import Network
 from tegar.store.offerings import DiskOffering, NetworkOffering
+from tegar.store.vms import Vm
 from tegar.store.zones import Zone
 
 NEVER = "00000000-0000-4000-8000-000000000000"
@@ -61,8 +62,8 @@ NO_PROJECTS = "projectid"
 # Keys of maps that are ids; a map without any is listed with none.
 MAP_IDS: dict[tuple[str, str], dict[str, type[Row]]] = {
     ("deployVirtualMachine", "iptonetworklist"): {"networkid": Network},
-    ("deployVirtualMachine", "details"): {},
-    ("updateVirtualMachine", "details"): {},
+    ("deployVirtualMachine", "details"): {"ha.depends.on": Vm},
+    ("updateVirtualMachine", "details"): {"ha.depends.on": Vm},
 }
 
 # What required text parameters get.
@@ -180,7 +181,7 @@ def test_what_is_anothers_is_as_what_never_was(furnished: Furnished, role: str, 
 
             assert theirs == nobodys, wire
             status, text = nobodys
-            named = wire.rpartition(".")[2]
+            named = re.escape(wire.partition("].")[2] or wire)
             assert status == 431, f"{wire}: {text}"
             assert re.search(f"Invalid parameter ({named}|{named[:-1]}) value=\\(the uuid\\)", text), (
                 f"{wire}: {text}"

@@ -228,3 +228,55 @@ MOVED = Allowed("what an evacuation moved stays moved: moving it back would only
 
 case(Case("host.maintain", occupied, asks("prepareHostForMaintenance", first_host), "", (MOVED,)))
 case(Case("host.maintain", unused_host, asks("prepareHostForMaintenance", that_host), "unused"))
+
+
+# ── BMCs ──
+
+
+def with_bmc(cloud: Cloud) -> None:
+    """Build a zone whose last host has a BMC and runs nothing."""
+    built = cloud.ready_zone()
+    bmc = {"driver": "redfish", "address": "h2", "port": 443, "username": "admin", "password": "bmc"}
+    cloud.api("configureOutOfBandManagement", hostid=built.hosts["h2"], **bmc)
+    cloud.do("enableOutOfBandManagementForHost", hostid=built.hosts["h2"])
+
+
+def powered_off(cloud: Cloud) -> None:
+    """The same, and it is off."""
+    with_bmc(cloud)
+    cloud.world.power_off("h2")
+
+
+def power(action: str) -> Callable[[Cloud], dict[str, Any]]:
+    """Name the host, and what to do with its power."""
+
+    def wish(cloud: Cloud) -> dict[str, Any]:
+        assert cloud.zone
+        return {"hostid": cloud.zone.hosts["h2"], "action": action}
+
+    return wish
+
+
+def new_password(cloud: Cloud) -> dict[str, Any]:
+    """Name the host, and another password."""
+    assert cloud.zone
+    return {"hostid": cloud.zone.hosts["h2"], "password": "another"}
+
+
+def _told(before: Picture, after: Picture) -> None:
+    """What is written down is what the BMC reads: power is forgiven, a lie about it is not."""
+    ((key, was),), ((_, row),) = before["db"]["bmc"].items(), after["db"]["bmc"].items()
+    machines = after["world"]["bmcs"]
+    assert row["power"] == ("On" if machines.get("h2", {"powered": True})["powered"] else "Off")
+    assert machines.get("h2", {"resets": 0})["resets"] <= 1
+    after["db"]["bmc"][key] = {**row, **{name: was[name] for name in ("power", "power_at_s", "action")}}
+    before["world"], after["world"] = {}, {}
+
+
+TOLD = Allowed("what a BMC was told cannot be untold; the undo finds out what the power is now", _told)
+
+for _action, _prepare in (("OFF", with_bmc), ("ON", powered_off), ("RESET", with_bmc), ("CYCLE", with_bmc),
+                          ("SOFT", with_bmc), ("STATUS", with_bmc)):  # fmt: skip
+    _asked = asks("issueOutOfBandManagementPowerAction", power(_action))
+    case(Case("bmc.power", _prepare, _asked, _action.lower(), (TOLD,)))
+case(Case("bmc.password", with_bmc, asks("changeOutOfBandManagementPassword", new_password)))

@@ -96,6 +96,16 @@ def test_a_migrated_guest_waits_to_be_resumed() -> None:
         hosts.links["h1"].ask(ResumeDomain("vm"))
 
 
+def test_a_host_without_a_lease_lets_no_guest_in() -> None:
+    hosts = Hosts()
+    hosts.links["h1"].ask(StartDomain(VM))
+    hosts.guard("h2")
+
+    with pytest.raises(AgentRefused, match="lets none in"):
+        hosts.links["h1"].ask(MigrateDomain("vm", "h2.sim"))
+    assert hosts.state("h1") == ["running"]
+
+
 def test_a_boot_forgets_orders_and_permits_name_it() -> None:
     hosts = Hosts()
     hands = hosts.guard("h1")

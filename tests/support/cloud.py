@@ -16,12 +16,14 @@ from tegar.kernel.db import Db
 from tegar.kernel.engine import Engine, Probe
 from tegar.kernel.saga import SagaRow, poke_with
 from tegar.kernel.secret import Vault
+from tegar.model.power import DRIVERS
 from tegar.ops.bootstrap import admin_keys
 from tegar.ops.ctx import World as OpsWorld
 from tegar.saga.env import Env
 from tegar.saga.table import SAGAS
 from tegar.sim.links import SimLinks
 from tegar.sim.page import Page, page
+from tegar.sim.power import SimPower
 from tegar.sim.world import World
 
 KEY = b"tests' key, which is 32 bytes ok"
@@ -85,7 +87,8 @@ class Cloud:
         self.db, self.world, self.clock = db, world, clock
         self.vault = Vault(KEY)
         self.links = SimLinks(world)
-        self.env = Env(db, self.links, clock)
+        power = dict.fromkeys(DRIVERS, SimPower(world))
+        self.env = Env(db, self.links, clock, vault=self.vault, power=power)
         self.serving = Api(db, OpsWorld(clock, self.vault, "test-server"))
         self.engine = self.make_engine()
         self._due: list[tuple[float, int]] = []

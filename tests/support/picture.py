@@ -24,6 +24,7 @@ NOT_COLUMNS = {
     "password_hash",
     "api_key",
     "secret_key_sealed",
+    "told",
     "report_digest",
 }
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -52,6 +53,8 @@ def take(cloud: Cloud) -> Picture:
 def _plain(name: str, value: Any) -> Any:
     if name.endswith("_s") and value is not None:
         return "a moment"
+    if name.endswith("_sealed") and value is not None:
+        return "a secret"
     return str(value) if value is not None and not isinstance(value, (int, str, bool, float)) else value
 
 

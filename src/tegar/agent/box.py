@@ -14,7 +14,7 @@ from pathlib import Path
 from tegar import __version__
 from tegar.agent.config import Config
 from tegar.agent.report import Reporter, ReportTo
-from tegar.kernel.boot import boot_id
+from tegar.wire.boot import boot_id
 from tegar.wire.host import HostFacts, HostLoad
 
 

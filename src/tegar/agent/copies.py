@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +19,8 @@ from pathlib import Path
 import structlog
 
 from tegar.agent.qmp import Answer, Event, Qmp, QmpFailed
-from tegar.kernel.boot import start_time
+from tegar.kernel.clock import WallClock
+from tegar.wire.boot import start_time
 
 STALE_S = 1.0
 Then = Callable[[Answer], None]
@@ -135,7 +135,7 @@ class Copies:
 
     def __init__(self, sockets: Path, marks: Path) -> None:
         self._sockets, self._marks = sockets, marks
-        self.strangers: set[str] = set()  # of whom there is a socket, and no connection to be had
+        self.strangers: frozenset[str] = frozenset()  # of whom there is a socket, and no connection to be had
         self.known: dict[str, Copy] = {}
         for file in marks.glob("*.json"):
             try:
@@ -147,7 +147,7 @@ class Copies:
     def scan(self) -> list[Copy]:
         """Connect to every socket that has no connection; return the copies not known before."""
         found: list[Copy] = []
-        self.strangers = set()
+        strangers: set[str] = set()
         for file in self._sockets.glob("*.sock"):
             known = self.known.get(file.stem)
             if known is not None and known.qmp is not None:
@@ -158,12 +158,13 @@ class Copies:
                 if isinstance(e.__cause__, ConnectionRefusedError) and _is_stale(file):
                     file.unlink(missing_ok=True)
                 else:
-                    self.strangers.add(file.stem)
+                    strangers.add(file.stem)
                 continue
             if copy is None:
-                self.strangers.add(file.stem)
+                strangers.add(file.stem)
             elif copy is not known:
                 found.append(copy)
+        self.strangers = frozenset(strangers)
         return found
 
     def _meet(self, uuid: str, qmp: Qmp) -> Copy | None:
@@ -198,5 +199,5 @@ class Copies:
 def _is_stale(file: Path) -> bool:
     """Return whether nobody will listen there any more; between its making and that, nobody does either."""
     with suppress(OSError):
-        return time.time() - file.stat().st_mtime > STALE_S
+        return WallClock().now_s() - file.stat().st_mtime > STALE_S
     return False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
 
 from tegar.agent.config import Config
 from tegar.agent.hands import QmpHands
@@ -15,6 +18,17 @@ from tegar.model.timing import DEFAULT, FAST, Timing
 from tegar.wire.guard import GuardFacts, SetGuard
 
 KINDS = {"default": DEFAULT, "fast": FAST}
+
+
+@dataclass(frozen=True)
+class WardenSays:
+    """``warden.json``: what it found and what it lacks."""
+
+    boot: str = ""
+    watchdog: str = ""
+    watchdog_s: float = 0.0
+    dead_s: float = 0.0
+    lacking: tuple[str, ...] = ()
 
 
 class FileGuard:
@@ -43,7 +57,7 @@ class FileGuard:
         """Return how the host is guarded, as far as the agent can tell."""
         configured = self._file.exists()
         timing = Timing(**json.loads(self._file.read_text())["timing"]) if configured else DEFAULT
-        order, report = self._hands.gate.order, self._hands.report
+        order, report, said = self._hands.gate.order, self._hands.report, self._warden_says()
         return GuardFacts(
             configured=configured,
             boot=self._hands.gate.boot,
@@ -51,16 +65,24 @@ class FileGuard:
             verb=order.verb.value if order else "",
             done=bool(order) and report.done,
             order_age_s=self._hands.order_age_s,
-            watchdog=self._config.watchdog,
-            watchdog_s=timing.reset_s,
-            dead_s=timing.dead_s,
+            watchdog=said.watchdog or self._config.watchdog,
+            watchdog_s=said.watchdog_s or timing.reset_s,
+            dead_s=said.dead_s or timing.dead_s,
             lacking=self._lacking(),
         )
 
     def _lacking(self) -> tuple[str, ...]:
         lacking = [] if self._config.watchdog else ["no watchdog is named in agent.toml"]
         lacking += [f"the QEMU of {uuid} cannot be spoken to" for uuid in self._hands.out_of_reach]
-        return tuple(lacking)
+        return tuple(dict.fromkeys([*lacking, *self._warden_says().lacking]))
+
+    def _warden_says(self) -> WardenSays:
+        """Return what the warden of this boot wrote when it began, or nothing."""
+        with suppress(OSError, msgspec.MsgspecError):
+            said = msgspec.json.decode(Paths(self._config.run_dir).warden.read_bytes(), type=WardenSays)
+            if said.boot == self._hands.gate.boot:
+                return said
+        return WardenSays()
 
     def _content(self, ask: SetGuard) -> dict[str, object]:
         config, paths = self._config, Paths(self._config.run_dir)

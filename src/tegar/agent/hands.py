@@ -212,7 +212,8 @@ class QmpHands:
                 poll.register(copy.qmp, select.POLLIN)
         poll.register(self._door, select.POLLIN)
         poll.register(self._bell, select.POLLIN)
-        eager = not self.gate.is_open or self._wishes
+        held = any(copy.held for copy in self._copies.known.values())
+        eager = held or not self.gate.is_open or self._wishes
         poll.poll(1000 * (CLOSED_TICK_S if eager else OPEN_TICK_S))
         with suppress(BlockingIOError):
             os.eventfd_read(self._bell)
@@ -262,18 +263,12 @@ class QmpHands:
 
     def _pause(self, copy: Copy) -> None:
         """Ask for a pause; the answers tell whether the copy is quiet."""
-        moving = False
 
         def before(said: Answer) -> None:
             if _status(said) in UP and not copy.mark.admitted:
                 copy.keep(admitted=True)  # it ran before there was a gate
 
-        def moves(said: Answer) -> None:
-            nonlocal moving
-            status = said.value.get("status", "") if isinstance(said.value, dict) else ""
-            moving = status in MOVING or copy.uuid in self._moving
-
-        def after(said: Answer) -> None:
+        def after(said: Answer, moving: bool) -> None:
             if said.error or not isinstance(said.value, dict) or said.value.get("running", True):
                 return
             if moving and not self.gate.is_open:
@@ -284,21 +279,37 @@ class QmpHands:
 
         copy.ask("query-status", before)
         copy.ask("stop", lambda said: None)
+        self._look_at(copy, after)
+
+    def _look_at(self, copy: Copy, then: Callable[[Answer, bool], None]) -> None:
+        """Ask for the status, and whether it is on its way to another host; in this order.
+
+        A guest that is sent away must not be resumed: its QEMU would obey even when all is sent.
+        """
+        moving = False
+
+        def moves(said: Answer) -> None:
+            nonlocal moving
+            moving = _status(said) in MOVING
+
         copy.ask("query-migrate", moves)
-        copy.ask("query-status", after)
+        copy.ask("query-status", lambda said: then(said, moving or copy.uuid in self._moving))
 
     def _let_run(self, copy: Copy) -> None:
-        """Resume what went through the gate before; an order that came meanwhile finds it closed."""
+        """Resume what went through the gate before; an order that came meanwhile finds it closed.
+
+        What is on its way is looked at again until it is gone or its journey has failed.
+        """
         if copy.mark.frozen:
             copy.keep(frozen=False)
             copy.signal(SIGCONT)
 
-        def go_on(said: Answer) -> None:
-            copy.held = False
-            if _status(said) in RESUMABLE and self.gate.is_open and copy.mark.admitted:
+        def go_on(said: Answer, moving: bool) -> None:
+            copy.held = moving
+            if _status(said) in RESUMABLE and not moving and self.gate.is_open and copy.mark.admitted:
                 copy.ask("cont", lambda said: None)
 
-        copy.ask("query-status", go_on)
+        self._look_at(copy, go_on)
 
     def _kill(self, copy: Copy) -> None:
         self._killed.add(copy.uuid)
@@ -327,42 +338,34 @@ class QmpHands:
                 self._ask_for(wish, copy)
 
     def _ask_for(self, wish: Wish, copy: Copy) -> None:
-        def look(said: Answer) -> None:
-            status = _status(said)
+        def look(said: Answer, moving: bool) -> None:
             try:
-                if wish.retry:
-                    self._retry(wish, copy, status)
-                else:
-                    self._admit(wish, copy, status)
+                self._admit(wish, copy, _status(said), moving)
             except TegarError as e:
                 wish.end(e)
 
-        copy.ask("query-status", look)
+        self._look_at(copy, look)
 
-    def _admit(self, wish: Wish, copy: Copy, status: str) -> None:
+    def _admit(self, wish: Wish, copy: Copy, status: str, moving: bool) -> None:
         """Check once more and act at once: no order is obeyed between."""
         if wish.given_up:
             return
         if status == "inmigrate":
             raise Unavailable("The domain", "it is still arriving")
-        if status not in RESUMABLE | UP:
+        if not wish.retry and status not in RESUMABLE | UP:
             raise AgentRefused("The host", "a start", f"QEMU says that the domain is {status or 'unwell'}")
-        self.gate.check(wish.uuid, wish.permit)
+        if not wish.retry:
+            self.gate.check(wish.uuid, wish.permit)
         if not self.gate.is_open:
             raise Unavailable("The host", "it has no lease at the moment")
-        copy.keep(admitted=True)
-        if status in UP:
+        if not wish.retry:
+            copy.keep(admitted=True)
+        if status not in ({"io-error"} if wish.retry else RESUMABLE) or not copy.mark.admitted:
             wish.end()
+        elif moving:
+            raise Unavailable("The domain", "it is on its way to another host")
         else:
             copy.ask("cont", lambda said: self._went_on(wish, said))
-
-    def _retry(self, wish: Wish, copy: Copy, status: str) -> None:
-        if not self.gate.is_open:
-            raise Unavailable("The host", "it has no lease at the moment")
-        if status == "io-error" and copy.mark.admitted:
-            copy.ask("cont", lambda said: self._went_on(wish, said))
-        else:
-            wish.end()
 
     def _went_on(self, wish: Wish, said: Answer) -> None:
         wish.end(AgentRefused("The host", "a start", said.error) if said.error else None)

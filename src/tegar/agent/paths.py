@@ -42,6 +42,11 @@ class Paths:
         """The warden's socket for reports."""
         return self.run_dir / "warden.sock"
 
+    @property
+    def warden(self) -> Path:
+        """What the warden says of the host."""
+        return self.run_dir / "warden.json"
+
 
 def recall(file: Path, boot: str) -> Memory:
     """Return what is remembered of this boot."""

@@ -26,8 +26,8 @@ from tegar.agent.pools import FilePools
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.xml import Options
-from tegar.kernel.boot import boot_id
 from tegar.kernel.errors import Unavailable
+from tegar.wire.boot import boot_id
 
 log = structlog.get_logger(__name__)
 

@@ -17,6 +17,8 @@ from tegar.kernel import codec
 
 SECRET_HEADER = "x-tegar-secret"  # noqa: S105 - the name of a header
 POST_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 1.0  # a server that is down must not hold up the news for the next one
+AT_ONCE = 4  # nor one report that nobody takes the others
 ROUNDS = 6  # times the whole list of servers is tried; their own reconciliation finds what is lost
 log = structlog.get_logger(__name__)
 
@@ -46,15 +48,18 @@ class Hung:
 
 
 class Reporter:
-    """Posts reports from a thread of its own, to any server that takes them."""
+    """Posts reports from threads of its own, to any server that takes them; the last one that did comes first."""
 
     def __init__(self, file: Path, verify: ssl.SSLContext | bool = True) -> None:
         self._file = file
         self._to: ReportTo | None = codec.decode(ReportTo, file.read_bytes()) if file.exists() else None
         self._waiting: queue.Queue[Stopped | Hung] = queue.Queue(maxsize=1000)
         self._closed = threading.Event()
-        self._client = httpx.Client(verify=verify, trust_env=False, timeout=POST_TIMEOUT_S)
-        threading.Thread(target=self._run, name="reports", daemon=True).start()
+        self._last_good = ""
+        timeout = httpx.Timeout(POST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        self._client = httpx.Client(verify=verify, trust_env=False, timeout=timeout)
+        for number in range(AT_ONCE):
+            threading.Thread(target=self._run, name=f"reports-{number}", daemon=True).start()
 
     def report_to(self, to: ReportTo) -> None:
         """Remember where to report, also after a restart."""
@@ -97,7 +102,7 @@ class Reporter:
             return True
         body = {"host_uuid": to.host_uuid, "uuid": what.uuid, **_words(what)}
         headers = {SECRET_HEADER: to.secret, "content-type": "application/json"}
-        for url in to.urls:
+        for url in sorted(to.urls, key=lambda url: url != self._last_good):
             try:
                 answer = self._client.post(
                     f"{url.rstrip('/')}/agent/report", content=json.dumps(body), headers=headers
@@ -106,6 +111,7 @@ class Reporter:
                 log.info("report not taken", url=url, why=str(e))
                 continue
             if answer.is_success:
+                self._last_good = url
                 return True
             log.info("report not taken", url=url, status=answer.status_code)
         return False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
+import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from starlette.applications import Starlette
@@ -19,6 +20,15 @@ from tegar.kernel.errors import Refused
 MAX_BODY_BYTES = 1024 * 1024 + 64 * 1024  # user data may be 1 MiB of base64
 MAX_PARAMETERS = 2000
 WORKERS = 32
+READY_WITHIN_S = 2.5
+
+
+class NotReady(Exception):
+    """No requests should come here now; the reasons are for everybody to read and name no secrets."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = list(reasons)
 
 
 def params_of(query: str, body: str) -> dict[str, str]:
@@ -58,7 +68,7 @@ def app(
 
     Args:
         api: what answers.
-        ready: facts for ``/readyz``; raises when this server should get no requests.
+        ready: facts for ``/readyz``; raises NotReady when this server should get no requests.
         extra: routes beside the API (pages, agents).
     """
     workers, checkers = CapacityLimiter(WORKERS), CapacityLimiter(2)  # readiness never waits for commands
@@ -82,9 +92,12 @@ def app(
 
     async def readyz(_: HttpRequest) -> Response:
         try:
-            facts = await anyio.to_thread.run_sync(ready, limiter=checkers)
+            with anyio.fail_after(READY_WITHIN_S):
+                facts = await anyio.to_thread.run_sync(ready, limiter=checkers, abandon_on_cancel=True)
+        except NotReady as e:
+            return JSONResponse({"status": "not ready", "why": e.reasons}, 503)
         except Exception as e:
-            return JSONResponse({"status": "not ready", "why": type(e).__name__}, 503)
+            return JSONResponse({"status": "not ready", "why": [type(e).__name__]}, 503)
         return JSONResponse({"status": "ready", **facts})
 
     routes = [

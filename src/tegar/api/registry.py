@@ -7,6 +7,7 @@ from tegar.api.commands import (
     address,
     affinity,
     api,
+    bmc,
     capability,
     capacity,
     cluster,
@@ -15,7 +16,9 @@ from tegar.api.commands import (
     disk_offering,
     domain,
     event,
+    high_availability,
     host,
+    host_ha,
     image_store,
     job,
     network,
@@ -25,6 +28,7 @@ from tegar.api.commands import (
     physical_network,
     pod,
     pool,
+    server,
     service_offering,
     ssh_key,
     template,
@@ -32,6 +36,7 @@ from tegar.api.commands import (
     vlan_range,
     vm,
     volume,
+    witness,
     zone,
 )
 from tegar.kernel.command import Command
@@ -55,6 +60,7 @@ MODULES = (
     disk_offering,
     network_offering,
     host,
+    bmc,
     ssh_key,
     affinity,
     configuration,
@@ -67,6 +73,10 @@ MODULES = (
     network,
     vlan_range,
     address,
+    server,
+    host_ha,
+    high_availability,
+    witness,
 )
 
 COMMANDS: dict[str, type[Command]] = {c.name: c for module in MODULES for c in module.COMMANDS}

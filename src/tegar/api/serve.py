@@ -15,6 +15,7 @@ from tegar.kernel.command import Command, bind
 from tegar.kernel.db import Db
 from tegar.kernel.errors import Stale, TegarError, Unauthorized, UnknownCommand
 from tegar.kernel.saga import OPEN, SagaRow, State
+from tegar.model.errors import ShuttingDown
 from tegar.ops import access
 from tegar.ops.ctx import Ctx, World
 from tegar.store.accounts import who_is
@@ -114,6 +115,8 @@ class Api:
             )  # fmt: skip
             result = made.run(ctx)
             s.flush()
+            if isinstance(result, SagaRow) and command.writes and self.world.leaving():
+                raise ShuttingDown()
             if isinstance(result, SagaRow) and not command.is_async and result.state in OPEN:
                 return {}, result.id
             if isinstance(result, SagaRow) and not command.is_async:

@@ -41,7 +41,11 @@ class Keyring:
         """Return the key of a name."""
         return self._kept.get(name) or key_of(self._secret, name)
 
-    def keep(self, name: str) -> None:
-        """Have this key at hand from now on."""
-        if name not in self._kept and len(self._kept) < KEPT:
-            self._kept[name] = key_of(self._secret, name)
+    def keep(self, name: str) -> bytes:
+        """Return the key of a name, and have it at hand from now on."""
+        key = self._kept.get(name)
+        if key is None:
+            key = key_of(self._secret, name)
+            if len(self._kept) < KEPT:
+                self._kept[name] = key
+        return key

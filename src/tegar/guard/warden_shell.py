@@ -21,9 +21,9 @@ from tegar.guard.timing import DEFAULT, FAST, Timing, UnsafeTiming
 from tegar.guard.warden import Effect, Heard, Input, Pet, Report, Send, Warden
 from tegar.guard.watchdog import Watchdog, about, watchdog
 from tegar.kernel import log
-from tegar.kernel.boot import boot_id
 from tegar.kernel.clock import Clock, WallClock
 from tegar.kernel.errors import TegarError
+from tegar.wire.boot import boot_id
 
 CONFIG = "guard.json"
 STATUS = "warden.json"
@@ -45,7 +45,7 @@ class WardenConfig(msgspec.Struct, frozen=True):
     hands: str  # the Unix datagram socket of what speaks to QEMU
     reports: str  # ours, for its reports; ``{"restart": true}`` ends us, to be started again
     watchdog: str = ""
-    timing: str | dict[str, float] = "default"  # a name, or what differs from the default
+    timing: str | dict[str, int | float] = "default"  # a name, or what differs from the default
 
 
 class WardenShell:

@@ -88,8 +88,11 @@ class WitnessShell:
 
         It is timed after it was taken from the socket, so an accept is never dated before its send.
         """
-        with suppress(BlockingIOError):
-            self._hear(*self._udp.recvfrom(LONGEST_BYTES + 1))
+        try:
+            data, address = self._udp.recvfrom(LONGEST_BYTES + 1)
+        except BlockingIOError:
+            return
+        self._hear(data, address)
 
     def close(self) -> None:
         """Close the socket."""
@@ -100,23 +103,21 @@ class WitnessShell:
         if said is None:
             return
         sender, message = said
-        self._keys.keep(datagram.key_name(message))
+        key = self._keys.keep(datagram.key_name(message))  # the answer's, too
+        now_s = self._clock.mono_s()
+        answers: Sequence[AnyMessage]
         if isinstance(message, AskMany):
-            for part in self.machine.survey(self._clock.mono_s(), message):
-                self._say(sender, part, address)
-            return
-        answer = self.machine.take(self._clock.mono_s(), message)
-        if answer is not None:
-            self._say(sender, answer, address)
-        elif self.machine.full and not self._said_full:
+            answers = self.machine.survey(now_s, message)
+        else:
+            answer = self.machine.take(now_s, message)
+            answers = () if answer is None else (answer,)
+        for answer in answers:
+            with suppress(OSError):  # a full buffer or no route is a lost datagram
+                data = datagram.encode(key, self._name, sender, answer)
+                self._udp.sendto(data, socket.MSG_DONTWAIT, address)
+        if not answers and self.machine.full and not self._said_full:
             self._said_full = True
             log.get("guard").error("no memory for more hosts", witness=self._name)
-
-    def _say(self, receiver: str, message: AnyMessage, address: Any) -> None:
-        key = self._keys.get(datagram.key_name(message))
-        with suppress(OSError):  # a full buffer or no route is a lost datagram
-            data = datagram.encode(key, self._name, receiver, message)
-            self._udp.sendto(data, socket.MSG_DONTWAIT, address)
 
 
 def main_witness(argv: Sequence[str]) -> int:

@@ -28,6 +28,7 @@ SUSPECT_S = 1.5
 STORM_S = 10.0
 CURRENT_S = 1.2  # a lease is current when a majority accepted it within so long
 HEARD_S = 0.5
+CALM_S = 10.0  # after all hosts of a cluster were silent: so long the first to return is no witness of the others' end
 NEVER = 2**62  # an epoch no lease reaches, as witnesses have it
 
 
@@ -44,6 +45,7 @@ class HostFacts:
     """A guarded host as SQL has it.
 
     ``armed``: nobody disarmed its HA; only then are proofs sought that would end what runs there.
+    ``given_up``: an operator declared it degraded, so no brake holds it.
     ``bmc``: its power can be cut.  ``force_off_s``: silence before which it is not.
     ``lease``: the latest that a leader saw.  ``stalled``: it reported that its storage hangs.
     """
@@ -54,6 +56,7 @@ class HostFacts:
     force_off_s: float = 3.0
     lease: LeaseId | None = None
     stalled: bool = False
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,8 @@ class Decider:
         self.alive_s: dict[str, float] = {}
         self.suspects: dict[str, float] = {}
         self.stormed: set[str] = set()
+        self._nobody_s: dict[int, float] = {}
+        self._now_s = 0.0  # of the latest look
         self.incarnations: dict[str, int] = {}
         self._seen: dict[str, dict[LeaseId, dict[str, Seen]]] = {}
         self._heard_nonce: dict[tuple[LeaseId, str], int] = {}
@@ -204,7 +209,7 @@ class Decider:
 
     def look(self, now_s: float, facts: Facts) -> list[Effect]:
         """Look at all hosts and at every lease that is worth a proof."""
-        self.facts = facts
+        self.facts, self._now_s = facts, now_s
         self._forget()
         effects: list[Effect] = []
         for host, known in facts.hosts.items():
@@ -306,14 +311,22 @@ class Decider:
 
     def _brake(self, cluster: int, now_s: float, effects: list[Effect]) -> None:
         hosts = [host for host, known in self.facts.hosts.items() if known.cluster == cluster]
+        if hosts and all(host in self.suspects for host in hosts):
+            self._nobody_s[cluster] = now_s
         recent = [h for h in hosts if h in self.suspects and now_s - self.suspects[h] < STORM_S]
         if judge.storm(len(recent), len(hosts)) and not self.stormed.issuperset(recent):
             effects.append(Brake(cluster, tuple(recent)))
             self.stormed.update(recent)
 
     def braked(self, lease: LeaseId) -> bool:
-        """Whether it is the current lease of a host that fell silent with too many others."""
-        return lease.host in self.stormed and self.current.get(lease.host, lease) == lease
+        """Whether it is the current lease of a host that fell silent with too many others, or with all.
+
+        Where all are silent nobody could take what runs there, and the network is the likelier culprit.
+        """
+        known = self.facts.hosts.get(lease.host)
+        if known is None or known.given_up or self.current.get(lease.host, lease) != lease:
+            return False
+        return lease.host in self.stormed or self._now_s < self._nobody_s.get(known.cluster, -CALM_S) + CALM_S
 
     def stalled(self, cluster: int) -> bool:
         """Whether more than half of a cluster's hosts see their storage hang: then nobody is fenced."""

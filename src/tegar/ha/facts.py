@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from tegar.guard.timing import DEFAULT
 from tegar.ha.decide import NEVER, Facts, HostFacts, LeaseId
 from tegar.kernel.db import live
+from tegar.model.host import Resource
 from tegar.store.hosts import Hold, Host
 from tegar.store.leases import Death, HostLease, Witness
 from tegar.store.zones import Cluster, Zone
@@ -49,7 +50,7 @@ def read(s: Session, *, bmcs: frozenset[int] = frozenset(), stalled: frozenset[i
     """
     stmt = (
         select(
-            Host.id, Host.uuid, Host.name, Host.url, Host.cluster_id, Host.ha_enabled,
+            Host.id, Host.uuid, Host.name, Host.url, Host.cluster_id, Host.ha_enabled, Host.resource_state,
             Cluster.ha_enabled.label("in_cluster"), Zone.ha_enabled.label("in_zone"),
             HostLease.boot, HostLease.epoch, HostLease.dead_s,
         )
@@ -68,6 +69,7 @@ def read(s: Session, *, bmcs: frozenset[int] = frozenset(), stalled: frozenset[i
             force_off_s=_force_off_s(row.dead_s),
             lease=LeaseId(row.uuid, row.boot, row.epoch) if row.boot else None,
             stalled=row.id in stalled,
+            given_up=row.resource_state == Resource.DEGRADED,
         )
         for row in rows
     }

@@ -43,7 +43,7 @@ class HighAvailability:
         self._leading: Leading | None = None
         self._manager: Manager | None = None
         self._beat_s = self._enroll_s = -1e9
-        self._enrolling = False
+        self._enrolling = self._resting = False
         self._thread = threading.Thread(target=self._run, name="ha", daemon=True)
         witnesses.on_answer = self._hear
 
@@ -57,14 +57,21 @@ class HighAvailability:
         self._witnesses.start()
         self._thread.start()
 
+    def rest(self) -> None:
+        """Lead no more: this server leaves, and another may at once."""
+        self._resting = True
+        self._inbox.put(self._abdicate)
+
+    def work(self) -> None:
+        """Lead again if nobody does."""
+        self._resting = False
+
     def stop(self) -> None:
         """End, and let another lead at once."""
         self._stop.set()
         self._inbox.put(lambda: None)
         self._thread.join(timeout=5)
-        mine, self._leading, self._manager = self._leading, None, None
-        if mine is not None:
-            self._leases.give_up(LEASE, mine.holder, mine.fence)
+        self._abdicate()
         self._witnesses.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -136,13 +143,18 @@ class HighAvailability:
         except queue.Empty:
             return
 
+    def _abdicate(self) -> None:
+        mine, self._leading, self._manager = self._leading, None, None
+        if mine is not None:
+            self._leases.give_up(LEASE, mine.holder, mine.fence)
+
     def _lead(self) -> None:
         """Keep the lease, or take it when its holder is gone; a manager that failed is made anew."""
         mine = self._leading
         if mine is not None and not self._leases.beat(LEASE, mine.holder, mine.fence):
             log.get("ha").error("another server leads high availability")
             self._leading = self._manager = None
-        if self._leading is None:
+        if self._leading is None and not self._resting:
             holder = self._server_uuid()
             fence = self._leases.take(LEASE, holder, "high availability")
             if fence is not None:

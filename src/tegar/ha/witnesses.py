@@ -17,7 +17,6 @@ from tegar.kernel import log
 from tegar.kernel.clock import Clock
 from tegar.kernel.errors import Unavailable
 
-ME = "manager"
 TRY_S, TRIES = 0.3, 4
 ASKED_KEPT = 20_000  # questions whose answers may still come
 Address = tuple[str, int]
@@ -57,6 +56,7 @@ class Witnesses:
         self._lock = threading.Lock()
         self._last_nonce = 0
         self._salt = secrets.token_bytes(8)
+        self._me = f"manager-{secrets.token_hex(8)}"  # an answer to another, or to us before, is not for us
         self._asked: dict[tuple[str, int], AskMany] = {}
         self._waiting: dict[int, Waiting] = {}
         self.on_answer: Callable[[str, Answer], None] = lambda _witness, _answer: None
@@ -82,7 +82,7 @@ class Witnesses:
     def send(self, witness: str, address: Address, message: AnyMessage) -> None:
         """Send a datagram; no route or a full buffer is a lost one."""
         with suppress(OSError):
-            self._socket.sendto(datagram.encode(self._key, ME, witness, message), address)
+            self._socket.sendto(datagram.encode(self._key, self._me, witness, message), address)
 
     def ask(self, witness: str, address: Address, leases: Sequence[survey.Lease]) -> None:
         """Ask about many leases; the answers come as if each had been asked about alone."""
@@ -125,7 +125,7 @@ class Witnesses:
             except OSError as e:
                 log.get("ha").warning("cannot hear witnesses", error=str(e))
                 continue
-            said = datagram.decode(self._key_of, ME, data)
+            said = datagram.decode(self._key_of, self._me, data)
             if said is not None:
                 self._take(*said)
         self._socket.close()

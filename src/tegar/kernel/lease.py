@@ -1,14 +1,14 @@
 """Named leases with a fencing number, and how the death of a holder is noticed.
 
 A holder beats: it adds one to a number in the lease's row.  An observer notes on its own
-clock when it last saw the number change.  No clock of one machine is ever compared with
+clock for how long it saw the number not change.  No clock of one machine is ever compared with
 another's, and a holder that slept too long finds out at its next beat, because whoever
 took the lease changed its fence.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import String, insert, select, update
 from sqlalchemy.engine import CursorResult
@@ -20,6 +20,9 @@ from tegar.kernel.db import Base, Db
 
 TTL_S = 2.5  # a holder not seen to beat for so long has lost the lease
 BEAT_S = 0.6
+FOUND_S = (
+    1.0  # a look finds so much silence at most: who was away, as all are when the database is, saw nobody die
+)
 
 
 class Lease(Base):
@@ -42,12 +45,13 @@ def changed(s: Session, statement: object) -> int:
 
 @dataclass(frozen=True)
 class Sight:
-    """When a beat was first seen, on the observer's clock."""
+    """A beat that was seen: when last, and for how long it has not changed, on the observer's clock."""
 
     holder: str
     beat: int
     fence: int
-    since_s: float
+    at_s: float
+    silent_s: float = 0.0
 
 
 class Leases:
@@ -93,7 +97,7 @@ class Leases:
         dead = []
         for row in rows:
             if self._dead(row) or not row.holder:
-                dead.append(Sight(row.name, row.beat, row.fence, self._seen[row.name].since_s))
+                dead.append(replace(self._seen[row.name], holder=row.name))
         return dead
 
     def bury(self, name: str, sight: Sight) -> None:
@@ -112,4 +116,6 @@ class Leases:
         if seen is None or (seen.beat, seen.fence) != (row.beat, row.fence):
             self._seen[row.name] = Sight(row.holder, row.beat, row.fence, now)
             return False
-        return now - seen.since_s > self._ttl_s
+        silent_s = seen.silent_s + min(now - seen.at_s, FOUND_S)
+        self._seen[row.name] = replace(seen, at_s=now, silent_s=silent_s)
+        return silent_s > self._ttl_s

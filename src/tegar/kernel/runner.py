@@ -28,6 +28,7 @@ from tegar.kernel.saga import Saga, SagaRow, State, poke_with
 E = TypeVar("E")
 
 PREFIX = "server:"
+LOOK_S = 0.5
 COMPUTING = 4  # sagas that compute at once; the others wait for hosts, or for their turn
 
 
@@ -45,8 +46,12 @@ class Runner(Generic[E]):
         name: str = "",
         on_stuck: Callable[[Session, SagaRow], None] | None = None,
         probe: Probe | None = None,
+        on_look: Callable[[], None] | None = None,
     ) -> None:
+        """Get a name and a lease.  *on_look* is called every half second before work is looked for."""
         self._db, self._clock, self._what = db, clock, name
+        self._on_look = on_look or (lambda: None)
+        self._rests = False
 
         def make(owner: str) -> Engine[E]:
             return Engine(db, env, sagas, owner, clock, on_stuck=on_stuck, probe=probe)
@@ -86,29 +91,47 @@ class Runner(Generic[E]):
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._leases.give_up(PREFIX + self.engine.owner, self.engine.owner, self._fence)
 
+    def rest(self) -> None:
+        """Take up nothing more; what is ours goes on."""
+        self._rests = True
+
+    def work(self) -> None:
+        """Take up work again."""
+        self._rests = False
+
+    def beaten_s(self) -> float:
+        """Return how many seconds ago our lease was last known to be ours."""
+        return self._clock.mono_s() - self._beaten_s
+
     def poke(self, saga_id: int) -> None:
         """Run a saga that was just submitted here."""
-        if not self._stop.is_set():
+        if not self._stop.is_set() and not self._rests:
             self._pool.submit(self._claim_and_run, saga_id)
 
     def _register(self) -> Engine[E]:
-        owner = str(uuids.uuid4())
+        owner, began_s = str(uuids.uuid4()), self._clock.mono_s()
         fence = self._leases.take(PREFIX + owner, owner, self._what)
         assert fence is not None, "a fresh uuid is free"
-        self._fence = fence
+        self._fence, self._beaten_s = fence, began_s
         return self._make(owner)
 
     def _beat_on(self) -> None:
         while not self._stop.wait(BEAT_S):
+            began_s = self._clock.mono_s()
             try:
-                if not self._leases.beat(PREFIX + self.engine.owner, self.engine.owner, self._fence):
+                if self._leases.beat(PREFIX + self.engine.owner, self.engine.owner, self._fence):
+                    self._beaten_s = began_s
+                else:
                     self._log.error("taken for dead; starting over under a new name", was=self.engine.owner)
                     self.engine = self._register()
             except TegarError as e:  # the database is away: go on trying
                 self._log.warning("no beat", error=str(e))
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(LOOK_S):
+            self._safely(self._on_look)
+            if self._rests:
+                continue
             try:
                 self._look()
             except TegarError as e:
@@ -146,7 +169,7 @@ class Runner(Generic[E]):
                 self._pool.submit(self._run, saga_id)
 
     def _claim_and_run(self, saga_id: int) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() or self._rests:
             return
         with self._gate.inside():
             won = self._safely(lambda: self.engine.claim(saga_id))

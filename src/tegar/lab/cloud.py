@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from tegar.lab import bmc as bmcs
 from tegar.lab import hypervisor, machine, watchdog, wiring
+from tegar.lab.bmc import LabBmc
 from tegar.lab.command import run as run_command
 from tegar.lab.errors import LabError
 from tegar.lab.machine import REQUIRED_PACKAGES, available, missing_packages
@@ -41,7 +43,7 @@ GUEST_BRIDGE = "cloudbr1"
 PUBLIC_BRIDGE = "cloudbr0"
 LIBVIRT_PATIENCE_S = 90
 _RECORD = "lab.json"
-_OWNED = ("hosts", "shared")
+_OWNED = ("hosts", "shared", "bmcs")
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,15 @@ class LabHost:
         Raises:
             LabError: it does not within a minute and a half; ``log_dir`` says more.
         """
+        self.boot()
+        wait_for(self.node, ["virsh", "-c", "qemu:///system", "uri"], "libvirt", LIBVIRT_PATIENCE_S)
+
+    def boot(self) -> None:
+        """Start the host, and do not wait for what runs on it.
+
+        Raises:
+            LabError: its first process does not come up.
+        """
         home = self.node.home
         (home / "etc-libvirt").mkdir(parents=True, exist_ok=True)
         for name, text in hypervisor.settings(mgmt_ip=self.mgmt_ip, host_uuid=self.uuid).items():
@@ -190,7 +201,6 @@ class LabHost:
         self.node.power_on()
         for name, argv in hypervisor.SERVICES:
             self.start_service(name, argv)
-        wait_for(self.node, ["virsh", "-c", "qemu:///system", "uri"], "libvirt", LIBVIRT_PATIENCE_S)
 
     def powered(self) -> bool:
         """Return whether the host has power."""
@@ -205,6 +215,7 @@ class Lab:
     hosts: Mapping[str, LabHost]
     storage: LabStorage | None
     witnesses: Mapping[str, LabWitness] = field(default_factory=dict)
+    bmcs: Mapping[str, LabBmc] = field(default_factory=dict)
 
     def cut_machine(self, networks: Collection[str] = (MGMT, GUEST, PUBLIC)) -> None:
         """Cut this machine's own cables, and with them servers that run on it, off all hosts."""
@@ -251,6 +262,8 @@ def up(topology: Topology, say: Say) -> Lab:
         raise LabError(reason)
     if topology.nfs and (missing := missing_packages(nfs=True)):
         raise LabError("packages are missing: " + " ".join(missing))
+    if missing := missing_packages(bmc=topology.bmc):
+        raise LabError("packages are missing: " + " ".join(missing))
     topology.state_dir.mkdir(parents=True, exist_ok=True)
     with _alone(topology.state_dir):
         return _build(topology, say)
@@ -284,6 +297,7 @@ def _build(topology: Topology, say: Say) -> Lab:
     starts += [(w.name, w.power_on) for w in lab.witnesses.values()]
     if lab.storage is not None:
         starts.append(("storage", lab.storage.power_on))
+    starts += [(f"the BMC of {b.name}", b.light) for b in lab.bmcs.values()]
     with ThreadPoolExecutor(max_workers=8) as pool:
         for name, start in [(name, pool.submit(start)) for name, start in starts]:
             start.result()
@@ -294,6 +308,7 @@ def _build(topology: Topology, say: Say) -> Lab:
 
 def _remove(topology: Topology, say: Say) -> None:
     state_dir = topology.state_dir
+    bmcs.darken(topology)  # first, or one that was told so boots its host again
     _cut_all(topology, say)
     wiring.tear_out(topology)
     below = str(state_dir.absolute()) + "/"
@@ -335,7 +350,13 @@ def _settle(topology: Topology) -> Topology:
     before = _recorded(topology.state_dir)
     if before is not None:
         hosts, nfs = max(before.hosts, topology.hosts), before.nfs or topology.nfs
-        return replace(before, hosts=hosts, nfs=nfs, witnesses=max(before.witnesses, topology.witnesses))
+        return replace(
+            before,
+            hosts=hosts,
+            nfs=nfs,
+            witnesses=max(before.witnesses, topology.witnesses),
+            bmc=topology.bmc or before.bmc,
+        )
     if topology.slot >= 0:
         return topology
     used = machine.networks_in_use(lambda device: device.startswith(topology.prefix))
@@ -345,7 +366,8 @@ def _settle(topology: Topology) -> Topology:
 def _lab(topology: Topology) -> Lab:
     hosts = {f"h{i}": LabHost(topology, i) for i in range(1, topology.hosts + 1)}
     witnesses = {f"w{i}": LabWitness(topology, i) for i in range(1, topology.witnesses + 1)}
-    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None, witnesses)
+    of = {f"h{i}": LabBmc(topology, i) for i in range(1, topology.hosts + 1)} if topology.bmc else {}
+    return Lab(topology, hosts, LabStorage(topology) if topology.nfs else None, witnesses, of)
 
 
 def _record(topology: Topology) -> None:
@@ -357,7 +379,7 @@ def _record(topology: Topology) -> None:
     names |= {topology.witness_ip(i): name for i, name in enumerate(topology.witness_names, start=1)}
     lines = ["127.0.0.1 localhost", "::1 localhost", *(f"{ip} {name}" for ip, name in names.items())]
     (shared / "hosts").write_text("\n".join(lines) + "\n")
-    facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot}
+    facts = {"hosts": topology.hosts, "nfs": topology.nfs, "slot": topology.slot, "bmc": topology.bmc}
     facts["witnesses"] = topology.witnesses
     new = topology.state_dir / f"{_RECORD}.new"
     new.write_text(json.dumps(facts) + "\n")
@@ -375,4 +397,5 @@ def _recorded(state_dir: Path) -> Topology | None:
         nfs=facts["nfs"],
         slot=facts["slot"],
         witnesses=facts.get("witnesses", 0),
+        bmc=facts.get("bmc", ""),
     )

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from functools import cache
+from importlib.util import find_spec
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -44,6 +45,7 @@ _FILES = {
     "syslinux-common": "/usr/lib/syslinux/mbr/mbr.bin",
 }
 _NFS_BINARIES = {"nfs-ganesha": ("ganesha.nfsd",), "rpcbind": ("rpcbind",)}
+_IPMI_BINARIES = {"openipmi": ("ipmi_sim",), "ipmitool": ("ipmitool",)}
 _NFS_FILES = {"nfs-ganesha-vfs": "/usr/lib/*/ganesha/libfsalvfs.so"}
 
 REQUIRED_PACKAGES: tuple[str, ...] = tuple(_BINARIES)
@@ -53,12 +55,13 @@ NFS_PACKAGES: tuple[str, ...] = (*_NFS_BINARIES, *_NFS_FILES)
 """Debian packages a lab with an NFS server needs besides."""
 
 
-def missing_packages(*, nfs: bool = False) -> tuple[str, ...]:
-    """Return the Debian packages whose programs are not here."""
-    binaries = _BINARIES | (_NFS_BINARIES if nfs else {})
+def missing_packages(*, nfs: bool = False, bmc: str = "") -> tuple[str, ...]:
+    """Return the packages whose programs are not here: Debian's, and one of PyPI for Redfish."""
+    binaries = _BINARIES | (_NFS_BINARIES if nfs else {}) | (_IPMI_BINARIES if bmc == "ipmi" else {})
     files = _FILES | (_NFS_FILES if nfs else {})
     missing = [p for p, tools in binaries.items() if not all(_which(t) for t in tools)]
     missing += [p for p, pattern in files.items() if not any(Path("/").glob(pattern.lstrip("/")))]
+    missing += ["sushy-tools"] if bmc == "redfish" and find_spec("sushy_tools") is None else []
     return tuple(dict.fromkeys(missing))
 
 

@@ -20,6 +20,8 @@ _SPACE = IPv4Network("10.64.0.0/10")
 _SLOT_ADDRESSES = 8192
 MAX_HOSTS = 64
 MAX_WITNESSES = 9
+BMC_PORT = 9000
+BMCS = ("", "ipmi", "redfish")
 
 MGMT, STORAGE, PUBLIC, GUEST = "mgmt", "storage", "public", "guest"
 NETWORKS = (MGMT, STORAGE, PUBLIC, GUEST)
@@ -40,6 +42,7 @@ class Topology:
             ``up`` takes another one where these are in use, so ask ``Lab.topology`` for
             addresses once the lab is up.
         witnesses: how many small nodes that can run witnesses, 0 to 9.
+        bmc: what the hosts' BMCs speak, ``ipmi`` or ``redfish``; empty: they have none.
     """
 
     state_dir: Path
@@ -47,6 +50,7 @@ class Topology:
     nfs: bool = False
     slot: int = -1
     witnesses: int = 0
+    bmc: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -56,6 +60,8 @@ class Topology:
             raise ValueError(f"a lab has 0 to {MAX_WITNESSES} witnesses, not {self.witnesses}")
         if not -1 <= self.slot < SLOTS:
             raise ValueError(f"a slot is 0 to {SLOTS - 1}, not {self.slot}")
+        if self.bmc not in BMCS:
+            raise ValueError(f"a BMC speaks ipmi or redfish, not {self.bmc!r}")
 
     @property
     def _digest(self) -> bytes:
@@ -156,6 +162,10 @@ class Topology:
     def node_dir(self, name: str) -> Path:
         """Return the directory that holds all of one host or server."""
         return self.state_dir / "hosts" / name
+
+    def bmc_dir(self, name: str) -> Path:
+        """Return the directory that holds all of one host's BMC."""
+        return self.state_dir / "bmcs" / name
 
     @property
     def primary_dir(self) -> Path:

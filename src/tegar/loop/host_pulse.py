@@ -66,7 +66,7 @@ def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
 def _turn(s: Session, host_id: int, silent_s: float) -> None:
     """Change a host's state when it answered again (0 s of silence), or has been silent for long enough."""
     host = s.get_one(Host, host_id)
-    if silent_s == 0 and host.state in (State.DISCONNECTED, State.ALERT):
+    if silent_s == 0 and host.state in (State.DISCONNECTED, State.ALERT, State.DOWN):
         fire(s, host, Event.ANSWERED)
     elif silent_s > HOST_SILENT_S.of(s) and host.state == State.UP:
         fire(s, host, Event.SILENT)

@@ -9,7 +9,7 @@ from tegar.kernel import log
 from tegar.kernel.errors import TegarError
 from tegar.kernel.lease import BEAT_S, Leases
 from tegar.kernel.loop import Loop
-from tegar.loop import expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
+from tegar.loop import bmc_state, expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
 from tegar.saga.env import Env
 
 LEASE = "loops"
@@ -23,7 +23,7 @@ class Loops:
         self._leases = Leases(env.db, env.clock)
         self._fence: int | None = None
         self._holder = ""
-        self._stop = threading.Event()
+        self._stop, self._rests = threading.Event(), False
         self.vm_power = self._loop("vm_power", 10, lambda: vm_power.round(env))
         self._all = (
             self._loop("host_pulse", 3, host_pulse.Pulses(env).round),
@@ -31,6 +31,7 @@ class Loops:
             self._loop("router_repair", 5, lambda: router_repair.round(env)),
             self._loop("stuck_jobs", 30, lambda: stuck_jobs.round(env, retry_stuck)),
             self._loop("expunge", 60, lambda: expunge.round(env)),
+            self._loop("bmc_state", 60, lambda: bmc_state.round(env)),
             self._loop("stats", 30, lambda: stats.round(env)),
             self._loop("pools", 60, lambda: stats.pools(env)),
             self._loop("tidy", 600, lambda: tidy.round(env)),
@@ -58,6 +59,14 @@ class Loops:
         if self._fence is not None:
             self._leases.give_up(LEASE, self._holder, self._fence)
 
+    def rest(self) -> None:
+        """Let another lead, and do not lead again before ``work``."""
+        self._rests = True
+
+    def work(self) -> None:
+        """Lead again when nobody else does."""
+        self._rests = False
+
     def _lead(self) -> None:
         """Keep the lease, or take it when its holder is gone."""
         while not self._stop.is_set():
@@ -69,6 +78,11 @@ class Loops:
             self._stop.wait(BEAT_S)
 
     def _once(self) -> None:
+        if self._rests:
+            if self._fence is not None:
+                fence, self._fence = self._fence, None
+                self._leases.give_up(LEASE, self._holder, fence)
+            return
         if self._fence is not None and self._leases.beat(LEASE, self._holder, self._fence):
             return
         self._holder = self._server_uuid()

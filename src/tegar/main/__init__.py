@@ -16,11 +16,13 @@ USAGE = """usage: tegar COMMAND [options]
   host join     make this machine a host of the cloud (run on the host)
   agent         answer the cloud's servers (run on a host that joined)
   ha witness    name a witness and print its configuration (run on a server)
+  ha check      look at everything that a failover stands on (run on a server)
   warden        keep this host's lease and its watchdog (run on the host, beside the agent)
   witness       keep the leases of hosts, in memory (three or five machines: docs/ha.md)
   sim           simulated hosts
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
+  drill NAME    hurt a cloud of its own and measure how it heals; the same
 """
 
 
@@ -45,12 +47,14 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
         "host join": _join,
         "agent": _agent,
         "ha witness": _ha_witness,
+        "ha check": _ha_check,
         "warden": _warden,
         "witness": _witness,
         "sim": _sim,
         "up": _up,
         "down": _down,
         "bench": _bench,
+        "drill": _drill,
     }
 
 
@@ -93,6 +97,12 @@ def _ha_witness(argv: Sequence[str]) -> int:
     return main_witness(argv)
 
 
+def _ha_check(argv: Sequence[str]) -> int:
+    from tegar.main.ha_check import main_check
+
+    return main_check(argv)
+
+
 def _warden(argv: Sequence[str]) -> int:
     from tegar.guard.warden_shell import main_warden
 
@@ -127,3 +137,9 @@ def _bench(argv: Sequence[str]) -> int:
     from tegar.main.bench import main_bench
 
     return main_bench(argv)
+
+
+def _drill(argv: Sequence[str]) -> int:
+    from tegar.main.drill import main_drill
+
+    return main_drill(argv)

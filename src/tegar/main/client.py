@@ -24,6 +24,7 @@ class Client:
     """Signs requests with a user's keys."""
 
     def __init__(self, endpoint: str, apikey: str, secretkey: str, timeout_s: float = 120) -> None:
+        self.endpoint, self.keys = endpoint, (apikey, secretkey)
         self._endpoint, self._key, self._secret = endpoint, apikey, secretkey
         self._http = httpx.Client(trust_env=False, timeout=timeout_s)
 

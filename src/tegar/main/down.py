@@ -12,6 +12,7 @@ from pathlib import Path
 from tegar.lab import cloud as lab
 from tegar.lab.errors import LabError
 from tegar.main.local import Place, end, processes
+from tegar.main.several import DATABASE
 
 
 def main_down(argv: Sequence[str]) -> int:
@@ -31,10 +32,13 @@ def main_down(argv: Sequence[str]) -> int:
 
 def take_down(place: Place, say: Callable[[str], None]) -> None:
     """End its processes and its lab, and remove its files; what is expensive to make again stays in ``cache``."""
-    end([pid for pid in processes(place) if pid != os.getpid()])
+    database = processes(place, DATABASE)  # last, for servers say farewell in it
+    end([pid for pid in processes(place) if pid not in (os.getpid(), *database)])
+    end(database)
     if os.geteuid() == 0:
         lab.down(place.lab, say)
-    for name in ("server", "log", "lab"):
-        shutil.rmtree(place.root / name, ignore_errors=True)
-    place.facts.unlink(missing_ok=True)
+    for made in (*place.root.glob("server*"), *(place.root / name for name in ("db", "log", "lab"))):
+        shutil.rmtree(made, ignore_errors=True)
+    for file in (place.facts, place.root / "haproxy.cfg"):
+        file.unlink(missing_ok=True)
     say("nothing of the cloud is left")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ class Ground:
         image_url: where the template is fetched from.
         guest_cidr: the shared network; its first address is the gateway.
         mgmt_cidr: the pod's network.
+        bmcs: parameters of configureOutOfBandManagement, by the host's address.
     """
 
     hypervisor: str
@@ -37,6 +38,7 @@ class Ground:
     image_url: str
     guest_cidr: str
     mgmt_cidr: str
+    bmcs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def furnish(api: Client, ground: Ground, say: Callable[[str], None]) -> None:
@@ -45,6 +47,7 @@ def furnish(api: Client, ground: Ground, say: Callable[[str], None]) -> None:
     physical = _physical_network(api, zone)
     cluster = _cluster(api, zone, ground)
     _hosts(api, zone, cluster, ground, say)
+    _bmcs(api, zone, ground, say)
     _storage(api, zone, cluster, ground, say)
     _template(api, zone, ground, say)
     _network(api, zone, physical, ground)
@@ -117,6 +120,18 @@ def _hosts(api: Client, zone: str, where: dict[str, str], ground: Ground, say: C
         if (parts.path.strip("/") or parts.hostname) not in have:
             api("addHost", zoneid=zone, hypervisor=ground.hypervisor, url=url, **where)
             say(f"host {url} is part of the cloud")
+
+
+def _bmcs(api: Client, zone: str, ground: Ground, say: Callable[[str], None]) -> None:
+    if not ground.bmcs:
+        return
+    for host in api("listHosts", zoneid=zone, type="Routing", pagesize=-1).get("host", []):
+        wanted, have = ground.bmcs.get(host["ipaddress"]), host.get("outofbandmanagement")
+        if wanted and not have:
+            api("configureOutOfBandManagement", hostid=host["id"], **wanted)
+        if wanted and not (have and have["enabled"]):
+            api.job("enableOutOfBandManagementForHost", hostid=host["id"])
+            say(f"the power of {host['name']} is managed through its BMC")
 
 
 def _storage(

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import uvicorn
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.api import agents, http, pages
-from tegar.api.serve import Api
+from tegar.api.serve import SYNC_WAIT_S, Api
+from tegar.ha.power import BmcPower
 from tegar.ha.process import HighAvailability
 from tegar.ha.witnesses import Witnesses
 from tegar.kernel import log
@@ -24,6 +25,7 @@ from tegar.kernel.clock import WallClock
 from tegar.kernel.db import Db
 from tegar.kernel.engine import Probe
 from tegar.kernel.errors import Refused, TegarError
+from tegar.kernel.lease import TTL_S
 from tegar.kernel.runner import Runner
 from tegar.kernel.saga import SagaRow
 from tegar.kernel.secret import Vault, token
@@ -31,7 +33,9 @@ from tegar.loop import vm_power
 from tegar.loop.table import Loops
 from tegar.main import schema
 from tegar.main.config import ServerConfig, add_options, config_of
+from tegar.main.duty import Duty, about
 from tegar.main.links import AllLinks
+from tegar.main.pulse import pulse
 from tegar.ops import authority, guard
 from tegar.ops.bootstrap import admin_keys, bootstrap
 from tegar.ops.ctx import World
@@ -61,15 +65,29 @@ class Server:
         links = AllLinks(tls, config.sim)
         secret = self.db.read(lambda s: guard.secret(s, self.vault))
         self.witnesses = Witnesses(secret, self._circle, self.clock)
-        self.env = Env(self.db, links, self.clock, config.report_urls, self.witnesses)
+        self.env = Env(
+            self.db, links, self.clock, config.report_urls, quorum=self.witnesses, vault=self.vault
+        )
         self.runner: Runner[Env] = Runner(
             self.db, self.env, SAGAS, self.clock, threads=config.threads, name=config.shown_name,
-            on_stuck=_tell, probe=probe,
+            on_stuck=_tell, probe=probe, on_look=lambda: self.duty.look(),
         )  # fmt: skip
-        self.world = World(self.clock, self.vault, self.runner.server_uuid)
-        self.ha = HighAvailability(self.env, self.witnesses, secret, lambda: self.runner.server_uuid)
+        self.ha = HighAvailability(
+            self.env, self.witnesses, secret, lambda: self.runner.server_uuid, BmcPower(self.env)
+        )
         self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck)
+        self.duty = Duty(
+            self.db,
+            self.clock,
+            about(config),
+            lambda: self.runner.server_uuid,
+            (self.runner, self.loops, self.ha),
+            self._end,
+        )
+        self.world = World(self.clock, self.vault, self.runner.server_uuid, leaving=lambda: self.duty.leaving)
         self.api = Api(self.db, self.world)
+        self._database_answers = pulse(config.url, self.clock)
+        self._http: uvicorn.Server | None = None
 
     def _found(self) -> None:
         """Make the first administrator and the authorities of a new cloud.
@@ -121,12 +139,23 @@ class Server:
         return tls
 
     def ready(self) -> Mapping[str, object]:
-        """Return facts for ``/readyz``; raises when this server should get no requests."""
-        self.db.read(lambda s: s.execute(text("SELECT 1")))
+        """Return facts for ``/readyz``.
+
+        Raises:
+            NotReady: this server should get no requests.
+        """
+        why = self.duty.why_not()
+        if self.runner.beaten_s() > TTL_S:
+            why.append("this server may have lost its lease")
+        if not self._database_answers():
+            why.append("the database does not answer")
+        if why:
+            raise http.NotReady(why)
         return {"server": self.runner.server_uuid}
 
     def start(self) -> None:
         """Run sagas and loops."""
+        self.duty.enter()
         self.runner.start()
         self.loops.start()
         self.ha.start()
@@ -135,13 +164,20 @@ class Server:
         """Hand everything over and end."""
         self.ha.stop()
         self.loops.stop()
+        self.duty.leave()
         self.runner.stop()
+
+    def _end(self) -> None:
+        """End the process: it was told to and nothing is left to do.  Requests under way are answered first."""
+        if self._http:
+            self._http.config.timeout_graceful_shutdown = int(SYNC_WAIT_S) + 5
+            self._http.should_exit = True
 
     def serve(self) -> None:
         """Answer until told to stop."""
         self.start()
         listener = self._agent_listener()
-        main = uvicorn.Server(
+        main = self._http = uvicorn.Server(
             _uvicorn(http.app(self.api, self.ready, pages.routes()), self.config.listen, self.config.port)
         )
         if listener:

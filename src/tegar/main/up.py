@@ -25,15 +25,18 @@ from sqlalchemy import select
 from tegar.kernel.db import Db
 from tegar.kernel.secret import Vault
 from tegar.lab import cloud as lab
+from tegar.lab.account import USERNAME, Account
+from tegar.lab.bmc import LabBmc
 from tegar.lab.cloud import Lab
 from tegar.lab.errors import LabError
-from tegar.lab.topology import PRIMARY_PATH, SECONDARY_PATH, Topology
-from tegar.main import furnish
+from tegar.lab.topology import BMCS, PRIMARY_PATH, SECONDARY_PATH, Topology
+from tegar.main import furnish, several
 from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
 from tegar.main.down import take_down
 from tegar.main.furnish import Ground
 from tegar.main.local import LocalError, Place, free_port, marked, processes, spawn, tegar, until, write_facts
+from tegar.main.several import MOST, Several, is_ready
 from tegar.model.units import GIB
 from tegar.ops.bootstrap import admin_keys
 from tegar.store.leases import HostLease
@@ -52,6 +55,10 @@ def main_up(argv: Sequence[str]) -> int:
     parser.add_argument("--detach", action="store_true", help="return when it is up")
     parser.add_argument("--simulated", action="store_true", help="on simulated hosts")
     parser.add_argument("--hosts", type=int, default=2, help="how many hosts")
+    parser.add_argument("--bmc", choices=BMCS[1:], default="", help="give hosts BMCs that speak this")
+    parser.add_argument(
+        "--servers", type=int, default=1, help="how many management servers; more: on MariaDB"
+    )
     parser.add_argument("--port", type=int, default=8080, help="of the page and the API, if it is free")
     parser.add_argument("--dir", type=Path, default=Path(".tegar"), help="where all its files are")
     given = parser.parse_args(argv)
@@ -61,7 +68,15 @@ def main_up(argv: Sequence[str]) -> int:
         print(f"[{time.monotonic() - began_s:5.1f} s] {text}", flush=True)
 
     try:
-        up(place, hosts=given.hosts, simulated=given.simulated, port=given.port, say=say)
+        up(
+            place,
+            hosts=given.hosts,
+            simulated=given.simulated,
+            port=given.port,
+            bmc=given.bmc,
+            servers=given.servers,
+            say=say,
+        )
     except (LocalError, LabError, ApiFailed, httpx.HTTPError) as e:
         print(f"tegar up: {e}\nwhat happened is in {place.root / 'log'}", file=sys.stderr)
         return 1
@@ -83,7 +98,9 @@ def _until_told() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
 
 
-def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dict[str, Any]:
+def up(
+    place: Place, *, hosts: int, simulated: bool, port: int, say: Say, bmc: str = "", servers: int = 1
+) -> dict[str, Any]:
     """Start the cloud, or complete it; return what ``cloud.json`` holds.
 
     Raises:
@@ -91,6 +108,8 @@ def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dic
     """
     if not 1 <= hosts <= 1000:
         raise LocalError("--hosts must be between 1 and 1000")
+    if not 1 <= servers <= MOST:
+        raise LocalError(f"--servers must be between 1 and {MOST}")
     place.root.mkdir(parents=True, exist_ok=True)
     before = json.loads(place.facts.read_text()) if place.facts.exists() else {}
     if not simulated and before.get("simulated") is not True:
@@ -99,13 +118,22 @@ def up(place: Place, *, hosts: int, simulated: bool, port: int, say: Say) -> dic
             say(f"No real hosts here: {reason}. The cloud runs on simulated hosts instead.")
             simulated = True
     simulated = bool(before.get("simulated", simulated))
+    servers = int(before.get("servers", servers))
     port = int(before.get("port", 0)) or free_port(port)
     with ThreadPoolExecutor(1) as pool:
         image = None if simulated else pool.submit(build_guest, place, say)
-        built = None if simulated else lab.up(Topology(place.lab, hosts=hosts, witnesses=WITNESSES), say)
+        topology = Topology(place.lab, hosts=hosts, witnesses=WITNESSES, bmc=bmc)
+        built = None if simulated else lab.up(topology, say)
         sim_port = int(before.get("sim_port", 0)) or (free_port(0) if simulated else 0)
-        _processes(place, port, sim_port, built, hosts, say)
-        facts = _facts(place, port, sim_port, simulated)
+        if sim_port:
+            _simulator(place, sim_port, hosts)
+        gateway = built.topology.mgmt_gateway if built is not None else ""
+        if servers > 1:
+            sim = f"http://127.0.0.1:{sim_port}" if sim_port else ""
+            several.start(Several(place, servers, port, sim, gateway, AGENT_PORT), say)
+        else:
+            _server(place, port, sim_port, gateway, say)
+        facts = _facts(place, port, sim_port, servers, simulated=simulated)
         api = Client(str(facts["endpoint"]), str(facts["apikey"]), str(facts["secretkey"]))
         if image is not None:
             image.result()
@@ -150,33 +178,29 @@ def build_guest(place: Place, say: Say) -> None:
     spare.replace(place.guest)
 
 
-def _processes(place: Place, port: int, sim_port: int, built: Lab | None, hosts: int, say: Say) -> None:
-    """Start the server, and the simulator if there is one, unless they run."""
+def _simulator(place: Place, sim_port: int, hosts: int) -> None:
+    """Start the simulator, unless it runs."""
+    if not processes(place, "sim"):
+        listen = f"127.0.0.1:{sim_port}"
+        spawn(place, "sim", tegar("sim", "--listen", listen, "--hosts", str(max(hosts, 1000))))
+
+
+def _server(place: Place, port: int, sim_port: int, gateway: str, say: Say) -> None:
+    """Start the server, unless it runs."""
     words = ["server", "--state-dir", str(place.state), "--port", str(port)]
     if sim_port:
         words += ["--sim", f"http://127.0.0.1:{sim_port}"]
-        if not processes(place, "sim"):
-            listen = f"127.0.0.1:{sim_port}"
-            spawn(place, "sim", tegar("sim", "--listen", listen, "--hosts", str(max(hosts, 1000))))
-    if built is not None:
-        gateway = built.topology.mgmt_gateway
+    if gateway:
         words += ["--agent-listen", gateway, "--agent-port", str(AGENT_PORT), "--address", gateway]
     if not processes(place, "server"):
         spawn(place, "server", tegar(*words))
     url = f"http://127.0.0.1:{port}/readyz"
-    if not until(lambda: _ready(url) or not processes(place, "server"), 60) or not _ready(url):
+    if not until(lambda: is_ready(url) or not processes(place, "server"), 60) or not is_ready(url):
         raise LocalError(f"the management server did not become ready: see {place.log('server')}")
     say(f"management server on http://127.0.0.1:{port}")
 
 
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False, timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def _facts(place: Place, port: int, sim_port: int, simulated: bool) -> dict[str, Any]:
+def _facts(place: Place, port: int, sim_port: int, servers: int, *, simulated: bool) -> dict[str, Any]:
     db, vault = Db(config_in(place.state).url), Vault.at(place.state / "vault.key")
     apikey, secretkey = db.read(lambda s: admin_keys(s, vault))
     db.close()
@@ -189,6 +213,7 @@ def _facts(place: Place, port: int, sim_port: int, simulated: bool) -> dict[str,
         "apikey": apikey,
         "secretkey": secretkey,
         "simulated": simulated,
+        "servers": servers,
         "port": port,
         "sim_port": sim_port,
     }
@@ -296,7 +321,19 @@ def real_ground(built: Lab, image_url: str) -> Ground:
         image_url=image_url,
         guest_cidr=built.topology.guest_cidr,
         mgmt_cidr=built.topology.mgmt_cidr,
+        bmcs={built.hosts[name].mgmt_ip: bmc_facts(b) for name, b in built.bmcs.items()},
     )
+
+
+def bmc_facts(bmc: LabBmc) -> dict[str, str]:
+    """Return how a lab host's BMC is reached, as the API wants it."""
+    return {
+        "driver": bmc.driver,
+        "address": bmc.given_address,
+        "port": str(bmc.port),
+        "username": USERNAME,
+        "password": Account(bmc.home / "account.json").password,
+    }
 
 
 def simulated_ground(hosts: int) -> Ground:

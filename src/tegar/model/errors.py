@@ -3,9 +3,14 @@
 TegarError
 ├── Denied             531  the caller may not
 ├── NoCapacity         533  no host (or pool) has room
+├── PromiseBroken      533  too little room would be left for VMs of hosts that fail
 ├── OutOfAddresses     533  a network has none left
 ├── InUse              536  others depend on it
 ├── Exists             431  the name is taken
+├── WrongPassword      530  a BMC does not let us in
+├── BmcRefused         530  a BMC said no, or nonsense
+├── NotProven          530  a host is not known to be off
+├── ShuttingDown       503  this server takes no more jobs; a load balancer asks another
 └── HostError          530  a host could not do it
 """
 
@@ -43,6 +48,23 @@ class NoCapacity(TegarError):
         """Return the sentence with every refusal."""
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(self.refusals.items()))
         return f"{self}: {reasons}" if reasons else str(self)
+
+
+@dataclass(eq=False)
+class PromiseBroken(TegarError):
+    """The cluster could not survive the loss of as many hosts any more as it promises."""
+
+    code = 533
+    cs_code = 4335
+    says = "{what} is refused: the room that is left is kept for virtual machines of hosts that fail"
+
+    what: str
+    cluster: str  # shown to admins, as why
+    why: str
+
+    def detail(self) -> str:
+        """Return the sentence with the loss that could not be survived, and the way around."""
+        return f"{self}. In cluster {self.cluster}, {self.why} (its setting ha.admission.override allows it)"
 
 
 @dataclass(eq=False)
@@ -90,3 +112,47 @@ class LoginFailed(TegarError):
 
     username: str
     domain: str
+
+
+@dataclass(eq=False)
+class WrongPassword(TegarError):
+    """A BMC does not know the user, or not with this password; never says which password."""
+
+    cs_code = 4340
+    says = "The BMC at {bmc} does not accept the user name {username} with the password it was given"
+
+    bmc: str
+    username: str
+
+
+@dataclass(eq=False)
+class BmcRefused(TegarError):
+    """A BMC answered, and not as it should; asking the same again will not help."""
+
+    cs_code = 4340
+    says = "The BMC at {bmc} refused: {why}"
+
+    bmc: str
+    why: str
+
+
+@dataclass(eq=False)
+class NotProven(TegarError):
+    """A BMC did not read what was wanted of it in time, whatever it had promised."""
+
+    cs_code = 4340
+    says = "The BMC at {bmc} did not read {wanted} within {waited_s:.1f} s: {why}"
+
+    bmc: str
+    wanted: str
+    waited_s: float
+    why: str
+
+
+@dataclass(eq=False)
+class ShuttingDown(TegarError):
+    """A server that is being taken out of service was asked.  Nothing was done: any other may be asked."""
+
+    code = 503
+    retry = True
+    says = "Maintenance or Shutdown has been initiated on this management server. Can not accept new jobs"

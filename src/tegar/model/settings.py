@@ -27,6 +27,21 @@ CUSTOM_ROOT_DISK_MAX_GB = Setting(
 HOST_SILENT_S = Setting(
     "host.silent.timeout", 15, "seconds without an answer after which a host counts as disconnected"
 )
+HA_HOSTS_TOLERATED = Setting(
+    "ha.host.failures.tolerated",
+    1,
+    "hosts with a lease that a cluster can lose at once and still restart all HA VMs; 0 promises nothing",
+    scope="cluster",
+)
+HA_ADMISSION_OVERRIDE = Setting(
+    "ha.admission.override",
+    False,
+    "allow what would break the promise of ha.host.failures.tolerated; each time is an event",
+    scope="cluster",
+)
+HA_STARTS_PER_HOST = Setting(
+    "ha.starts.per.host", 4, "VMs of failed hosts that one host starts at once", scope="cluster"
+)
 
 SETTINGS = index(
     [
@@ -40,5 +55,8 @@ SETTINGS = index(
         SESSION_TIMEOUT_S,
         CUSTOM_ROOT_DISK_MAX_GB,
         HOST_SILENT_S,
+        HA_HOSTS_TOLERATED,
+        HA_ADMISSION_OVERRIDE,
+        HA_STARTS_PER_HOST,
     ]
 )

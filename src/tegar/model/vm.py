@@ -42,6 +42,14 @@ class Event(StrEnum):
     EXPUNGED = "be gone"
 
 
+class GuestAction(StrEnum):
+    """What is done when a guest hangs; the values are those of the detail ``ha.guest.action``."""
+
+    NONE = "none"
+    RESET = "reset"
+    RESTART = "restart"
+
+
 _ = State
 VM = Machine(
     "VM",

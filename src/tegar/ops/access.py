@@ -18,9 +18,11 @@ from tegar.store.events import Alert, Event
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
 from tegar.store.keys import SshKey
+from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, Router, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
+from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterElement, TrafficType, Zone
@@ -30,7 +32,7 @@ R = TypeVar("R", bound=Row)
 OWNED: tuple[type[Row], ...] = (Vm, Volume, SshKey, AffinityGroup)
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
-    Alert,
+    Alert, Server, Witness,
 )  # fmt: skip
 EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, NetworkOffering)
 

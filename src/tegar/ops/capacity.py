@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
 from tegar.kernel.db import live
 from tegar.model.capacity import Kind
 from tegar.ops.ctx import Ctx
+from tegar.saga import promise
 from tegar.store import capacity
 from tegar.store.capacity import Amount
 from tegar.store.zones import Zone
+
+NOTHING = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,14 @@ class Line:
 
 
 def lines(ctx: Ctx) -> list[Line]:
-    """Return all capacities by cluster; addresses, and pools of a whole zone, by zone."""
+    """Return all capacities by cluster; addresses, and pools of a whole zone, by zone.
+
+    CPU and memory that are kept for VMs of failed hosts are promised, not used.
+    """
     cpu, memory = capacity.compute(ctx.s)
+    kept = promise.reserves(ctx.s)
+    cpu = [replace(a, promised=a.promised + kept.get(a.cluster_id or 0, NOTHING)[0]) for a in cpu]
+    memory = [replace(a, promised=a.promised + kept.get(a.cluster_id or 0, NOTHING)[1]) for a in memory]
     used, promised = capacity.storage(ctx.s)
     by_kind = (
         (Kind.MEMORY, memory),

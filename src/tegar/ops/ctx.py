@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +18,15 @@ from tegar.store.accounts import Account, Domain, User
 
 @dataclass(frozen=True)
 class World:
-    """What operations may use besides the database: time and the vault."""
+    """What operations may use besides the database: time and the vault.
+
+    ``leaving`` says whether this server is being shut down and takes no more jobs.
+    """
 
     clock: Clock
     vault: Vault
     server_uuid: str = ""
+    leaving: Callable[[], bool] = lambda: False
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tegar.model.template import State as TemplateState
 from tegar.model.units import GIB
 from tegar.model.vm import Event
 from tegar.model.volume import Kind
-from tegar.ops import affinity, job
+from tegar.ops import admission, affinity, job, restart_policy
 from tegar.ops.ctx import Ctx
 from tegar.saga.network_implement import mac_of
 from tegar.saga.vm_deploy import DEPLOY_VM
@@ -96,6 +96,7 @@ def deploy(ctx: Ctx, wish: Wish) -> SagaRow:
         OutOfAddresses: a network has none left.
         Exists: the name is taken in the network.
     """
+    restart_policy.needed(ctx, wish.details)  # ids are looked at before anything else
     _check_place(ctx, wish)
     cpus, cpu_mhz, memory_bytes = _sizes(wish)
     vm = Vm(
@@ -125,9 +126,11 @@ def deploy(ctx: Ctx, wish: Wish) -> SagaRow:
     _add_nics(ctx, vm, wish)
     _add_volumes(ctx, vm, wish)
     affinity.join(ctx, vm, wish.affinity)
+    restart_policy.obey(ctx, vm, wish.details)
     ctx.note("VM.CREATE", f"Deploying VM {vm.name}", vm, state="Started")
     if not wish.start:
         return job.done(ctx, vm)
+    admission.start(ctx, vm, wish.host)
     fire(ctx.s, vm, Event.START)
     return DEPLOY_VM.submit(ctx.s, StartVm(vm.id, wish.host.id if wish.host else None), ctx.job(vm))
 

@@ -15,8 +15,8 @@ from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import Job, SagaRow
 from tegar.model.errors import InUse
 from tegar.model.host import RESOURCE, Resource, State, Wish
+from tegar.ops import admission, job
 from tegar.ops import cluster as clusters
-from tegar.ops import job
 from tegar.ops.ctx import Ctx
 from tegar.saga.host_add import ADD_HOST, AddHost
 from tegar.saga.host_delete import DELETE_HOST, DeleteHost
@@ -111,13 +111,18 @@ def change(ctx: Ctx, host: Host, *, enabled: bool | None, name: str | None, host
 
     Raises:
         Refused: it is in maintenance or degraded.
+        PromiseBroken: HA VMs of other hosts need it as it is.
     """
     wanted = {None: host.resource_state, True: Resource.ENABLED, False: Resource.DISABLED}[enabled]
     if host.resource_state != wanted:
         wish = Wish.ENABLE if enabled else Wish.DISABLE
         if not RESOURCE.can(host.resource_state, wish):
             raise Refused(f"Host {host.name} is {host.resource_state.value}; cancel that first")
+        if not enabled:
+            admission.disable_host(ctx, host)
         host.resource_state = RESOURCE.after(host.resource_state, wish)
+    if host_tags is not None:
+        admission.change_tags(ctx, host, host_tags)
     host.name = name or host.name
     host.tags = host.tags if host_tags is None else host_tags
     ctx.note("HOST.EDIT", f"Host {host.name} changed", host)
@@ -144,6 +149,7 @@ def prepare(ctx: Ctx, host: Host) -> SagaRow:
         BadTransition: it is in maintenance, on its way there, or degraded.
         Refused: it does not answer, and what runs on it cannot be moved live.
         InUse: the last preparation, which was cancelled, has not ended yet.
+        PromiseBroken: the others could not take its VMs and still survive the loss of one.
     """
     was = host.resource_state
     RESOURCE.after(was, Wish.PREPARE)
@@ -154,6 +160,7 @@ def prepare(ctx: Ctx, host: Host) -> SagaRow:
         )
     if prepares(ctx.s, host):
         raise InUse(f"Host {host.name}", "its last preparation is about to end; try again in a moment")
+    admission.empty_host(ctx, host)
     host.resource_state = RESOURCE.after(was, Wish.PREPARE)
     ctx.note("MAINT.PREPARE", f"Preparing host {host.name} for maintenance", host, state="Started")
     return MAINTAIN_HOST.submit(ctx.s, MaintainHost(host.id, was == Resource.DISABLED), ctx.job(host))

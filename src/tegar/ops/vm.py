@@ -9,6 +9,7 @@ from tegar.kernel.errors import Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.settings import STOP_GRACE_S
 from tegar.model.vm import Event, State
+from tegar.ops import admission, restart_policy
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.ops.deploy import HOST_NAME
@@ -36,10 +37,12 @@ def start(ctx: Ctx, vm: Vm, *, on: Host | None = None) -> SagaRow:
     Raises:
         Denied: the caller may not operate the VM.
         BadTransition: the VM is not Stopped.
+        PromiseBroken: it has HA, and there would be no room for it if its host failed.
         Stale: another request changed the VM at the same moment; retry.
     """
     must_operate(ctx, vm)
     fire(ctx.s, vm, Event.START)
+    admission.start(ctx, vm, on)
     ctx.note("VM.START", f"Starting VM {vm.name}", vm, state="Started")
     return START_VM.submit(ctx.s, StartVm(vm.id, on.id if on else None), ctx.job(vm))
 
@@ -152,12 +155,24 @@ def tell_routers(ctx: Ctx, vm: Vm) -> None:
         networks.want_again(ctx.s, nic.network_id)
 
 
-def set_details(vm: Vm, details: dict[str, str] | None, *, cleanup: bool) -> None:
-    """Replace a VM's details, or remove them all."""
-    if cleanup:
-        vm.details = "{}"
-    elif details is not None:
-        vm.details = json.dumps(details)
+def set_details(ctx: Ctx, vm: Vm, details: dict[str, str] | None, *, cleanup: bool) -> None:
+    """Replace a VM's details, or remove them all; those of its restart are obeyed."""
+    if not cleanup and details is None:
+        return
+    wanted = {} if cleanup else details or {}
+    restart_policy.obey(ctx, vm, wanted)
+    vm.details = json.dumps(wanted)
+
+
+def set_ha(ctx: Ctx, vm: Vm, ha: bool) -> None:
+    """Let a VM be restarted when its host fails, or not, whatever its offering says.
+
+    Raises:
+        PromiseBroken: it runs, and there would be no room for it.
+    """
+    if ha and not vm.ha:
+        admission.enable_ha(ctx, vm)
+    vm.ha = ha
 
 
 def rename(ctx: Ctx, vm: Vm, name: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from tegar.driver.power.port import PowerDriver
+from tegar.driver.registry import POWER
 from tegar.kernel.clock import Clock
 from tegar.kernel.db import Db
 from tegar.kernel.errors import Unavailable
 from tegar.kernel.saga import Run, Saga
+from tegar.kernel.secret import Vault
 from tegar.kernel.wire import Link, Links
 from tegar.store.hosts import Host
 
@@ -48,7 +52,8 @@ class NoQuorum:
 class Env:
     """The database, the ways to hosts, time, and what agents are told about the servers.
 
-    ``report_urls`` are this cloud's addresses for agents' reports.
+    ``report_urls`` are this cloud's addresses for agents' reports; ``vault`` opens passwords of BMCs,
+    which ``power`` speaks to.
     """
 
     db: Db
@@ -56,6 +61,8 @@ class Env:
     clock: Clock
     report_urls: tuple[str, ...] = ()
     quorum: Quorum = field(default_factory=NoQuorum)
+    vault: Vault | None = None
+    power: Mapping[str, PowerDriver] = field(default_factory=lambda: POWER)
 
 
 def link(run: Run[Env, P], host_id: int) -> Link:

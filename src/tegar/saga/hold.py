@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -62,8 +63,8 @@ def pool_views(s: Session, zone_id: int) -> dict[int | None, list[PoolView]]:
     return found
 
 
-def host_views(s: Session, zone_id: int) -> list[HostView]:
-    """Return the hosts of a zone as the scheduler sees them; a fixed number of queries, and no rows kept."""
+def host_views(s: Session, zone_id: int, cluster_id: int | None = None) -> list[HostView]:
+    """Return the hosts of a zone, or of one cluster, as the scheduler sees them; a fixed number of queries."""
     stmt = (
         select(
             Host.id, Host.name, Host.hypervisor, Host.state, Host.resource_state, Host.cluster_id, Host.cpus,
@@ -75,6 +76,8 @@ def host_views(s: Session, zone_id: int) -> list[HostView]:
         .where(Host.zone_id == zone_id, live(Host))
         .order_by(Host.id)
     )  # fmt: skip
+    if cluster_id is not None:
+        stmt = stmt.where(Host.cluster_id == cluster_id)
     named = select(Cluster.id, Cluster.allocation).where(Cluster.zone_id == zone_id)
     clusters = {row.id: row.allocation for row in s.execute(named)}
     factors = {
@@ -146,17 +149,29 @@ def disk_want(s: Session, volume: Volume, offering: ServiceOffering | None) -> D
     return DiskWant(volume.id, volume.size_bytes, volume.pool_id, words(tags))
 
 
-def take(s: Session, vm: Vm, wanted: Request) -> Placement:
+Choice = Callable[[Iterable[Placement]], Iterable[Placement]]
+
+
+def take(s: Session, vm: Vm, wanted: Request, choice: Choice | None = None) -> Placement:
     """Take room on the best host that still has it.
 
     Others place at the same moment: the room is taken by a conditional update, and when it is
     gone the next best host is tried.
 
+    Args:
+        s: the transaction.
+        vm: the VM.
+        wanted: what it needs.
+        choice: gives those places that may be taken, in the order to try, as the promise to survive failures
+            wants it (``saga/promise.py``); by default all.
+
     Raises:
         NoCapacity: nowhere.
+        PromiseBroken: *choice* allows none.
     """
     before = vm.epoch
-    for placement in place(wanted, host_views(s, vm.zone_id)):
+    places: Iterable[Placement] = place(wanted, host_views(s, vm.zone_id))
+    for placement in choice(places) if choice else places:
         host = s.get_one(Host, placement.host_id)
         cpu_limit, memory_limit = limits(s, host)
         got = hosts.hold(

@@ -21,7 +21,7 @@ from tegar.model.vm import Event as VmEvent
 from tegar.model.vm import State as VmState
 from tegar.saga.env import Env, link
 from tegar.saga.network_implement import obey_later
-from tegar.store import hosts, vms
+from tegar.store import bmcs, hosts, vms
 from tegar.store.hosts import Host, HostUse, Pulse
 from tegar.store.networks import Router
 from tegar.store.vms import Vm
@@ -126,6 +126,7 @@ def _gone(s: Session, run: Delete) -> None:
         router.host_id, router.applied = None, 0
     s.execute(delete(Pulse).where(Pulse.host_id == host.id))
     host.report_digest = None
+    bmcs.forget(s, host.id)
     fire(s, host, Event.REMOVE)
     host.removed_s = run.env.clock.now_s()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tegar.kernel.saga import Saga
+from tegar.saga.bmc_password import CHANGE_BMC_PASSWORD
+from tegar.saga.bmc_power import POWER_HOST
 from tegar.saga.env import Env
 from tegar.saga.host_add import ADD_HOST
 from tegar.saga.host_delete import DELETE_HOST
@@ -36,6 +38,8 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     DELETE_HOST,
     ADD_HOST,
     MAINTAIN_HOST,
+    POWER_HOST,
+    CHANGE_BMC_PASSWORD,
     DEPLOY_VM,
     START_VM,
     STOP_VM,

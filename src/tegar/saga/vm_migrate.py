@@ -12,7 +12,7 @@ from tegar.kernel.db import fire
 from tegar.kernel.errors import AgentRefused
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.vm import Event, State
-from tegar.saga import hold, place
+from tegar.saga import hold, place, promise
 from tegar.saga.env import Env, link
 from tegar.saga.place import HostLost
 from tegar.saga.spec import domain_spec
@@ -63,7 +63,8 @@ def hold_destination(run: Migrate) -> int:
             return held.pop()
         source = s.get_one(Host, run.params.source_id)
         wanted = hold.request(s, vm, only_host_id=run.params.host_id, not_host_id=source.id)
-        return hold.take(s, vm, replace(wanted, only_cluster_id=source.cluster_id)).host_id
+        wanted = replace(wanted, only_cluster_id=source.cluster_id)
+        return hold.take(s, vm, wanted, promise.rather(s, vm, run.env.clock.now_s())).host_id
 
     return run.env.db.tx(work)
 

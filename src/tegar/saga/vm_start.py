@@ -16,7 +16,7 @@ from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import hold, network_implement, place
+from tegar.saga import hold, network_implement, place, promise
 from tegar.saga.env import Env, link
 from tegar.saga.place import HostLost
 from tegar.saga.spec import domain_spec
@@ -74,7 +74,8 @@ def hold_host(run: Start) -> Held:
         fresh = [v.id for v in volumes.of_vm(s, vm.id) if v.state == DiskState.ALLOCATED]
         if vm.host_id is None:
             wanted = hold.request(s, vm, only_host_id=run.params.host_id)
-            vm.host_id = hold.take(s, vm, wanted).host_id
+            keeps = promise.keeping(s, vm, run.env.clock.now_s())
+            vm.host_id = hold.take(s, vm, wanted, keeps).host_id
             s.flush()
         return Held(vm.host_id, fresh)
 

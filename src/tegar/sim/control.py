@@ -9,6 +9,7 @@ from tegar.sim.page import NotAnswering, page, picture
 from tegar.sim.world import World
 
 SWITCHES = {"connected": bool, "slow_s": float, "disk_full": bool, "storage_away": bool}
+ORDERS = {"host", "set", "refuse", "lose", "power", "forget", "times", "die", "deaf", "cut", "hold_warden_s"}
 
 
 def control(world: World, orders: dict[str, Any]) -> None:
@@ -17,13 +18,14 @@ def control(world: World, orders: dict[str, Any]) -> None:
     ``{"host": "h1", "set": {"connected": false, "slow_s": 2}}``, ``{"host": "h1", "refuse": {"StartDomain": 2}}``,
     ``{"host": "h1", "lose": {"*": 1}}``, ``{"host": "h1", "power": "off"}`` (or ``on``),
     ``{"host": "h1", "forget": "routers"}``, ``{"times": {"migrate_s": 1.5}}``, ``{"die": "<vm uuid>"}``,
-    ``{"deaf": "<vm uuid>"}``; several in one record are obeyed together.
+    ``{"deaf": "<vm uuid>"}``, ``{"host": "h1", "cut": ["w1"]}`` (from these witnesses; ``["*"]`` from all, ``[]`` from
+    none), ``{"host": "h1", "hold_warden_s": 3}`` (as if its process were stopped); several in one record are obeyed together.
 
     Raises:
         KeyError: an order that is not known.
         Unreachable: an unknown host.
     """
-    unknown = set(orders) - {"host", "set", "refuse", "lose", "power", "forget", "times", "die", "deaf"}
+    unknown = set(orders) - ORDERS
     if unknown:
         raise KeyError(", ".join(sorted(unknown)))
     if "host" in orders:
@@ -48,6 +50,10 @@ def _host(world: World, orders: dict[str, Any]) -> None:
             setattr(faults, switch, SWITCHES[switch](value))
         faults.refuse |= {k: int(v) for k, v in orders.get("refuse", {}).items()}
         faults.lose |= {k: int(v) for k, v in orders.get("lose", {}).items()}
+        if "cut" in orders:
+            faults.cut = frozenset(map(str, orders["cut"]))
+        if "hold_warden_s" in orders:
+            faults.warden_held_until_s = world.clock.mono_s() + float(orders["hold_warden_s"])
         if orders.get("forget") == "routers":
             world.forget_routers(name)
         if orders.get("power") == "off":

@@ -36,6 +36,11 @@ class SimHands:
         return Gate(Memory(self._machine.boot_id), guarded=guarded, keep=lambda _: None)
 
     @property
+    def is_open(self) -> bool:
+        """Whether guests may run now."""
+        return self.gate.is_open
+
+    @property
     def order_age_s(self) -> float:
         """How long ago the warden spoke; negative: never."""
         return self._world.clock.mono_s() - self._ordered_s if self._ordered_s >= 0 else -1.0

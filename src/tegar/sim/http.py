@@ -29,6 +29,7 @@ from tegar.model.units import GIB
 from tegar.sim.control import control, state
 from tegar.sim.hosts import answer
 from tegar.sim.things import ReportTo, Shape
+from tegar.sim.wardens import Wardens
 from tegar.sim.world import World
 
 THREADS = 256
@@ -130,5 +131,8 @@ def main_sim(argv: Sequence[str]) -> int:
         application(world), host=address or "127.0.0.1", port=int(port), log_config=None, access_log=False,
         lifespan="off", timeout_graceful_shutdown=1,
     )  # fmt: skip
+    wardens = Wardens(world)
+    wardens.start()
     uvicorn.Server(config).run()
+    wardens.close()
     return 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tegar.model.spec import GuestSpec, NicSpec
-from tegar.sim.things import Guest, Machine, Storage
+from tegar.sim.things import Guest, Machine, SimBmc, Storage
 from tegar.sim.world import World
 from tegar.wire.virt import DomainState
 
@@ -76,9 +76,17 @@ def picture(world: World) -> dict[str, Any]:
     with world.lock:
         return {
             "hosts": {h.name: _machine(h) for h in world.machines.values() if h.guests or h.routers},
+            "bmcs": {h.name: _bmc(h) for h in world.machines.values() if _bmc(h) != _UNTOUCHED},
             "pools": {p.name: _storage(p) for p in world.pools.values() if p.disks or p.images},
             "stores": {p.name: _storage(p) for p in world.stores.values() if p.images},
         }
+
+
+_UNTOUCHED = {"powered": True, "password": SimBmc().password, "resets": 0}
+
+
+def _bmc(host: Machine) -> dict[str, Any]:
+    return {"powered": host.powered, "password": host.bmc.password, "resets": host.bmc.resets}
 
 
 def _machine(host: Machine) -> dict[str, Any]:

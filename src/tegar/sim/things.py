@@ -41,6 +41,7 @@ class Times:
     migrate_s: float = 0.0
     seed_s: float = 0.0
     fetch_s: float = 0.0
+    boot_s: float = 5.0  # after a reset
 
 
 @dataclass
@@ -48,7 +49,8 @@ class Faults:
     """What is wrong with a host.
 
     ``refuse`` and ``lose`` count questions by name, ``*`` for any: the next so many are refused
-    with an error, or take effect and their answer is lost.
+    with an error, or take effect and their answer is lost.  ``cut`` names the witnesses with which
+    nothing is exchanged, ``*`` all; until ``warden_held_until_s`` the warden does not run.
     """
 
     connected: bool = True
@@ -58,6 +60,8 @@ class Faults:
     missing_bridges: set[str] = field(default_factory=set)
     refuse: dict[str, int] = field(default_factory=dict)
     lose: dict[str, int] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
+    warden_held_until_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -127,9 +131,30 @@ class ReportTo:
     secret: str
 
 
+@dataclass
+class SimBmc:
+    """A simulated host's BMC.
+
+    Attributes:
+        password: of its one account, ``admin``.
+        dark: it does not answer.
+        lies: it says yes and does nothing.
+        resets: how often the host was reset or cycled.
+    """
+
+    password: str = "bmc"  # noqa: S105 - of a simulation
+    dark: bool = False
+    lies: bool = False
+    resets: int = 0
+
+
 @dataclass(eq=False)
 class Machine:
-    """A simulated host.  ``opened`` are the pools it has reached since it booted."""
+    """A simulated host.
+
+    ``opened`` are the pools it has reached since it booted; ``guard`` is how it was told to be
+    guarded, which survives boots; ``boots_at_s`` is when it will be up after a reset.
+    """
 
     name: str
     shape: Shape
@@ -144,7 +169,9 @@ class Machine:
     agent: Host | None = None
     hands: SimHands | None = None
     guard: SetGuard | None = None
+    boots_at_s: float | None = None
     ended: list[tuple[float, Ended]] = field(default_factory=list)
+    bmc: SimBmc = field(default_factory=SimBmc)
 
     @property
     def uuid(self) -> str:

@@ -67,7 +67,7 @@ class World:
         """Cut a host's power: what it ran is gone, what it had written stays."""
         with self.lock:
             host = self.machine(name)
-            host.powered = False
+            host.powered, host.boots_at_s = False, None
             for uuid in list(host.guests):
                 self.end(host, uuid)
             host.arriving.clear()
@@ -79,7 +79,19 @@ class World:
         with self.lock:
             host = self.machine(name)
             if not host.powered:
-                host.powered, host.boot = True, host.boot + 1
+                host.powered, host.boot, host.boots_at_s = True, host.boot + 1, None
+
+    def reset(self, host: Machine) -> None:
+        """Let a watchdog fire: the power goes, and comes back by itself unless somebody keeps it off."""
+        with self.lock:
+            self.power_off(host.name)
+            host.boots_at_s = self.clock.mono_s() + self.times.boot_s
+
+    def boot_again(self, host: Machine) -> None:
+        """End a reset, unless somebody has switched the host off meanwhile."""
+        with self.lock:
+            if host.boots_at_s is not None:
+                self.power_on(host.name)
 
     def forget_routers(self, name: str) -> None:
         """Lose a host's routers, as when its namespaces were deleted by hand."""
@@ -259,6 +271,8 @@ class World:
             guest = source.guests.get(uuid)
             if guest is None or uuid in there.arriving:
                 return None
+            if there.hands is not None and not there.hands.is_open:
+                raise AgentRefused("The host", "MigrateDomain", f"{there.name} has no lease and lets none in")
             self._admit(there, guest.spec, "MigrateDomain")
             plugged = {d.volume_uuid: d for d in guest.spec.disks}
             for volume_uuid in guest.disks:

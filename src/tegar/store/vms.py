@@ -42,6 +42,10 @@ class Vm(Row):
     cpu_mhz: Mapped[int]
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
     ha: Mapped[bool] = mapped_column(default=False)
+    ha_priority: Mapped[int] = mapped_column(default=2)
+    ha_ready: Mapped[str] = mapped_column(String(10), default="")
+    ha_ready_timeout_s: Mapped[int] = mapped_column(default=120)
+    guest_action: Mapped[str] = mapped_column(String(10), default="none")
     epoch: Mapped[int] = mapped_column(default=0)
     epoch_name: Mapped[str] = mapped_column(String(36), default="")  # of this raise of it, at the witnesses
     hypervisor: Mapped[str] = mapped_column(String(20))

@@ -26,6 +26,7 @@ class Zone(Row):
     local_storage: Mapped[bool] = mapped_column(default=False)
     security_groups: Mapped[bool] = mapped_column(default=False)
     ha_enabled: Mapped[bool] = mapped_column(default=True)
+    bmc_enabled: Mapped[bool] = mapped_column(default=True)
 
 
 class Pod(Row):
@@ -54,6 +55,7 @@ class Cluster(Row):
     cluster_type: Mapped[str] = mapped_column(String(20), default="CloudManaged")
     allocation: Mapped[str] = mapped_column(String(20), default="Enabled")
     ha_enabled: Mapped[bool] = mapped_column(default=True)
+    bmc_enabled: Mapped[bool] = mapped_column(default=True)
 
 
 class PhysicalNetwork(Row):

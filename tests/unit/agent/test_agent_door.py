@@ -23,7 +23,7 @@ from tegar.agent import http as door
 from tegar.agent.fences import Fences, Locks
 from tegar.agent.host import Host
 from tegar.agent.join import join, main_agent
-from tegar.agent.report import Reporter, ReportTo, Stopped
+from tegar.agent.report import Hung, Reporter, ReportTo, Stopped
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Refused, TegarError, Unavailable, Unreachable
 from tegar.kernel.link import HttpLink, tls_client
 from tegar.kernel.wire import Fence
@@ -266,8 +266,9 @@ def test_a_report_goes_to_the_first_server_that_takes_it(
 
     again = Reporter(file, context)
     again.tell(Stopped("vm2", "shutdown"))
+    again.tell(Hung("vm3"))
     deadline_s = time.monotonic() + 20
-    while len(management.asked) < 2 and time.monotonic() < deadline_s:
+    while len(management.asked) < 3 and time.monotonic() < deadline_s:
         time.sleep(0.05)
     again.close()
 
@@ -277,4 +278,5 @@ def test_a_report_goes_to_the_first_server_that_takes_it(
         "uuid": "vm2",
         "reason": "shutdown",
     } in management.asked
+    assert {"host_uuid": "h", "what": "guest-hung", "uuid": "vm3", "reason": "watchdog"} in management.asked
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -14,9 +14,9 @@ from tegar.agent.config import Config, load
 from tegar.agent.fences import Fences
 from tegar.agent.router.process import Daemon
 from tegar.agent.works import Works
-from tegar.kernel.boot import boot_id
 from tegar.kernel.errors import AgentRefused, BadParameter, Fenced, NotYet, Unavailable
 from tegar.kernel.wire import Fence
+from tegar.wire.boot import boot_id
 
 
 def test_a_program_that_does_not_end_is_unavailable_at_its_deadline() -> None:

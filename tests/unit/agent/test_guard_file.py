@@ -15,7 +15,7 @@ from qemus import BOOT, Bench, bench
 from tegar.agent.config import Config, load
 from tegar.agent.gate import Verb
 from tegar.agent.guard import FileGuard, timing_of
-from tegar.guard.shell import WardenConfig
+from tegar.guard.warden_shell import WardenConfig
 from tegar.kernel.errors import BadParameter
 from tegar.model.timing import FAST, UnsafeTiming
 from tegar.wire.guard import SetGuard, WitnessAt
@@ -91,3 +91,22 @@ def test_a_host_has_numbers_of_its_own(tmp_path: Path) -> None:
         timing_of("hasty", {})
     with pytest.raises(UnsafeTiming):
         timing_of("default", {"soft_s": 2.9})
+
+
+def test_what_the_warden_of_this_boot_lacks_is_shown(host: Bench, tmp_path: Path) -> None:
+    it = guard(host, tmp_path, watchdog="/dev/watchdog")
+    it.set(ASK)
+    says = {
+        "watchdog": "/dev/watchdog (iTCO_wdt)",
+        "watchdog_s": 6.0,
+        "dead_s": 12.5,
+        "lacking": ["SCHED_RR"],
+    }
+
+    host.paths.warden.write_text(json.dumps({"boot": "another", **says}))
+    assert it.facts().lacking == ()
+
+    host.paths.warden.write_text(json.dumps({"boot": BOOT, **says}))
+    facts = it.facts()
+    assert (facts.watchdog, facts.watchdog_s, facts.dead_s) == ("/dev/watchdog (iTCO_wdt)", 6.0, 12.5)
+    assert facts.lacking == ("SCHED_RR",)

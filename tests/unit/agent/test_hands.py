@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -213,14 +214,49 @@ def test_a_guest_on_its_way_is_frozen_and_goes_on(host: Bench) -> None:
 
     with hands.moving(id):
         host.done(Verb.CLOSE)
-        state = Path(f"/proc/{host.processes[0].pid}/stat").read_text().rpartition(")")[2].split()[0]
-        assert state == "T"
+        assert process_state(host) == "T"
         hands.close()
         host.start_hands()
         host.done(Verb.CLOSE)
     host.done(Verb.OPEN)
 
     until(lambda: host.status(id) == "running", "the resume")
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_guest_that_is_being_sent_is_not_resumed_before_its_journey_ends(
+    host: Bench, *, arrives: bool
+) -> None:
+    hands = host.start_hands()
+    host.done(Verb.OPEN)
+    id = host.qemu()
+    hands.resume(id, PERMIT)
+    eye = Qmp(host.eye(id))
+    gate = host.paths.run_dir / "gate"
+    os.mkfifo(gate)
+    eye.execute("migrate", timeout_s=10, uri=f"exec:read x < {gate}; cat > /dev/null")
+
+    host.done(Verb.CLOSE)
+    assert process_state(host) == "T"
+    host.done(Verb.OPEN)
+    until(lambda: process_state(host) != "T", "the process to go on")
+    assert eye.execute("query-status", timeout_s=10)["status"] == "paused"
+    with pytest.raises(Unavailable, match="on its way"):
+        hands.resume(id, PERMIT)
+    if not arrives:
+        eye.execute("migrate_cancel", timeout_s=10)
+    gate.write_text("go\n")
+    end = "postmigrate" if arrives else "running"
+    until(lambda: eye.execute("query-status", timeout_s=10)["status"] == end, end)
+    until(lambda: not hands._copies.known[id].held, "the last look")
+
+    assert eye.execute("query-status", timeout_s=10)["status"] == end
+    eye.close()
+
+
+def process_state(host: Bench) -> str:
+    """Return the letter the kernel gives the first QEMU."""
+    return Path(f"/proc/{host.processes[0].pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_old_orders_are_void(host: Bench) -> None:

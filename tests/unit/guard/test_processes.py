@@ -18,7 +18,7 @@ from tegar.guard import datagram
 from tegar.guard.datagram import Answer, Ask
 from tegar.guard.keys import host_key, manager_key
 from tegar.guard.witness_shell import UnsafeWitness, WitnessConfig, first_time
-from tegar.kernel.boot import boot_id
+from tegar.wire.boot import boot_id
 
 SECRET = "5a" * 32
 HOST = "0b0b7f36-1111-2222-3333-444444444444"

@@ -102,7 +102,7 @@ def test_a_host_that_is_heard_again_was_a_false_alarm() -> None:
 
 
 def test_promises_are_asked_for_when_d_is_about_to_pass() -> None:
-    case = Case("h1")
+    case = Case("h1", "h2")
     case.say(6.0, "h1", age_s=6.0)
     assert not kinds(case.look(6.0), Later)
 
@@ -115,7 +115,7 @@ def test_promises_are_asked_for_when_d_is_about_to_pass() -> None:
 
 
 def test_a_proof_is_given_the_moment_the_majority_has_promised() -> None:
-    case = Case("h1")
+    case = Case("h1", "h2")
     case.say(6.5, "h1", age_s=6.5)
     case.look(6.5)
     assert not kinds(case.say(6.6, "h1", age_s=6.6, promised=True, by=("w1",)), Proven)
@@ -193,3 +193,31 @@ def test_a_new_leader_begins_with_the_lease_that_sql_knows() -> None:
     case.say(100.1, "h1", age_s=2.0)
 
     assert kinds(case.look(100.2), Suspect) == [Suspect(lease)]
+
+
+def test_nobody_is_proven_dead_by_silence_while_all_are_silent_nor_soon_after() -> None:
+    case = Case("h1", "h2")
+    for now_s in (3.0, 7.0, 20.0):
+        for host in ("h1", "h2"):
+            case.say(now_s, host, age_s=now_s)
+        assert not kinds(case.look(now_s), Later)
+
+    case.say(20.5, "h1", age_s=0.1)
+    case.say(20.5, "h2", age_s=20.5)
+    assert not kinds(case.look(20.5), Later)
+
+    case.say(30.4, "h1", age_s=0.1)
+    case.say(30.4, "h2", age_s=30.4)
+    assert kinds(case.look(30.4), Later) == [Later(LeaseId("h2", "b1", 0), 0.0)]
+
+
+def test_an_operators_word_lifts_the_brake_of_one_host() -> None:
+    case = Case("h1", "h2", "h3", "h4")
+    for host in ("h1", "h2", "h3"):
+        case.say(3.0, host, age_s=1.6)
+    case.look(3.0)
+    case.facts = replace(case.facts, hosts={**case.facts.hosts, "h1": HostFacts(1, given_up=True)})
+    for host in ("h1", "h2", "h3"):
+        case.say(7.0, host, age_s=7.0)
+
+    assert kinds(case.look(7.0), Later) == [Later(LeaseId("h1", "b1", 0), 0.0)]

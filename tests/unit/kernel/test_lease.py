@@ -16,6 +16,29 @@ def test_a_lease_has_one_holder(db: Db) -> None:
     assert leases.take("ha", "b") is None
 
 
+def watch(clock: ManualClock, *observers: Leases) -> None:
+    """Let time pass until a lease that nobody renews is dead, while observers look."""
+    began_s = clock.mono_s()
+    while clock.mono_s() - began_s <= TTL_S:
+        clock.sleep(0.5)
+        for observer in observers:
+            observer.look("")
+
+
+def test_an_observer_that_was_away_calls_nobody_dead(db: Db) -> None:
+    clock = ManualClock()
+    observer = Leases(db, clock)
+    observer.take("ha", "a")
+    observer.look("ha")
+
+    clock.sleep(TTL_S * 10)  # the database was away, say: nobody could beat and nobody could look
+    assert observer.look("ha") == []
+    assert observer.take("ha", "b") is None
+
+    watch(clock, observer)
+    assert observer.take("ha", "b") is not None
+
+
 def test_a_holder_that_beats_keeps_its_lease(db: Db) -> None:
     clock = ManualClock()
     observer = Leases(db, clock)
@@ -35,7 +58,7 @@ def test_a_holder_that_stopped_loses_its_lease_and_learns_it(db: Db) -> None:
     fence = observer.take("ha", "a") or 0
     assert observer.look("ha") == []
 
-    clock.sleep(TTL_S + 0.1)
+    watch(clock, observer)
     assert [s.holder for s in observer.look("ha")] == ["ha"]
     assert observer.take("ha", "b") == fence + 1
 
@@ -48,7 +71,7 @@ def test_an_observer_that_just_came_gives_the_holder_its_full_time(db: Db) -> No
     early = Leases(db, clock)
     early.take("ha", "a")
     early.look("ha")
-    clock.sleep(TTL_S + 1)
+    watch(clock, early)
 
     late = Leases(db, clock)
 
@@ -63,7 +86,7 @@ def test_of_two_observers_that_see_a_death_one_takes_over(db: Db) -> None:
     both[0].take("ha", "a")
     for observer in both:
         observer.look("ha")
-    clock.sleep(TTL_S + 1)
+    watch(clock, *both)
     start, fences = threading.Barrier(2), []
 
     def race(observer: Leases, name: str) -> None:
@@ -110,7 +133,7 @@ def test_a_holder_that_came_back_before_its_burial_is_not_buried(db: Db) -> None
     observer = Leases(db, clock)
     fence = observer.take("server:a", "a") or 0
     observer.look("server:")
-    clock.sleep(TTL_S + 1)
+    watch(clock, observer)
     (sight,) = observer.look("server:")
 
     assert observer.beat("server:a", "a", fence)
@@ -125,7 +148,7 @@ def test_a_buried_holder_learns_it(db: Db) -> None:
     observer = Leases(db, clock)
     fence = observer.take("server:a", "a") or 0
     observer.look("server:")
-    clock.sleep(TTL_S + 1)
+    watch(clock, observer)
     (sight,) = observer.look("server:")
 
     observer.bury("server:a", sight)

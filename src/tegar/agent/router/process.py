@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tegar.agent import child
-from tegar.kernel.boot import start_time
 from tegar.kernel.errors import AgentRefused
+from tegar.wire.boot import start_time
 
 START_DEADLINE_S = 10.0
 

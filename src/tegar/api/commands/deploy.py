@@ -56,7 +56,9 @@ class DeployVirtualMachine(Command):
     affinity_group_ids: list[AffinityGroup] | None = param("affinity groups to be in", default=None)
     affinity_group_names: list[str] | None = param("or their names, in the VM's account", default=None)
     details: dict[str, str] | None = param(
-        "cpuNumber, memory (MB) and cpuSpeed of a custom offering", default=None
+        "cpuNumber, memory (MB) and cpuSpeed of a custom offering; ha.priority (0 first to 4), ha.ready (agent or "
+        "tcp:PORT), ha.ready.timeout (s), ha.guest.action (none, reset, restart) and ha.depends.on (ids of VMs)",
+        default=None,
     )
     hypervisor: str | None = param("the template's hypervisor, if given", default=None)
     account: str | None = param("for this account; with domainid", default=None)

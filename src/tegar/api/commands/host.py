@@ -14,6 +14,7 @@ from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.model.host import Resource, State
 from tegar.ops import access
+from tegar.ops import bmc as bmcs
 from tegar.ops import host as ops
 from tegar.ops.cluster import HYPERVISORS
 from tegar.ops.ctx import Ctx
@@ -77,6 +78,12 @@ class ListHosts(List):
     hypervisor: str | None = param("KVM or Simulator", default=None)
     virtual_machine_id: Vm | None = param("that this VM can migrate to", default=None)
     ha_host: bool | None = param("true: hosts kept for HA; there are none", default=None, wire="hahost")
+    bmc_enabled: bool | None = param(
+        "whose BMC may be used, or not", default=None, wire="outofbandmanagementenabled"
+    )
+    bmc_power: str = param(
+        "whose BMC reads On, Off or Unknown, or is Disabled", default="", wire="outofbandmanagementpowerstate"
+    )
     details: list[str] | None = param(f"{', '.join(DETAILS)}; all is shown anyway", default=None)
 
     def run(self, ctx: Ctx) -> Page[Host] | Plain:
@@ -100,6 +107,7 @@ class ListHosts(List):
             if text:
                 known = [member for member in kind if member.value.lower() == text.lower()]
                 stmt = stmt.where(column.in_(known))
+        stmt = bmcs.narrow(stmt, enabled=self.bmc_enabled, power=self.bmc_power)
         if self.keyword:
             stmt = stmt.where(matches(self.keyword, row.name, row.address))
         if not self.virtual_machine_id:

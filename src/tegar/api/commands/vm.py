@@ -225,9 +225,13 @@ class UpdateVirtualMachine(Command):
     display_name: str | None = param("another name to show", default=None)
     name_: str | None = param("another host name, from the next start on", default=None, wire="name")
     group: str | None = param("put it in this group", default=None)
-    ha_enable: bool | None = param("restart it when its host dies", default=None)
+    ha_enable: bool | None = param("restart it when its host fails, whatever its offering says", default=None)
     user_data: str | None = param("other user data, in base64", default=None, max_length=deploy.MAX_USER_DATA)
-    details: dict[str, str] | None = param("other details, in place of all", default=None)
+    details: dict[str, str] | None = param(
+        "other details, in place of all; ha.priority, ha.ready, ha.ready.timeout, ha.guest.action and ha.depends.on "
+        "say how it is restarted",
+        default=None,
+    )
     cleanup_details: bool = param("remove all details", default=False)
     display_vm: bool | None = param("show it to users", default=None, roles=ADMIN)
     delete_protection: bool | None = param("refuse to destroy it", default=None)
@@ -241,12 +245,14 @@ class UpdateVirtualMachine(Command):
             vm.user_data = deploy.check_user_data(self.user_data) or None
             ops.tell_routers(ctx, vm)
         for attribute, value in (
-            ("display_name", self.display_name), ("group", self.group), ("ha", self.ha_enable),
+            ("display_name", self.display_name), ("group", self.group),
             ("display_vm", self.display_vm), ("delete_protection", self.delete_protection),
         ):  # fmt: skip
             if value is not None:
                 setattr(vm, attribute, value)
-        ops.set_details(vm, self.details, cleanup=self.cleanup_details)
+        if self.ha_enable is not None:
+            ops.set_ha(ctx, vm, self.ha_enable)
+        ops.set_details(ctx, vm, self.details, cleanup=self.cleanup_details)
         vm.updated_s = ctx.now_s
         ctx.note("VM.UPDATE", f"Changed VM {vm.name}", vm)
         return vm

@@ -5,8 +5,8 @@ import { h } from "./dom.js";
 const TONES = {
   good: ["Running", "Up", "Enabled", "Ready", "Implemented", "Active", "Completed", "Download Complete"],
   busy: ["Starting", "Stopping", "Migrating", "Creating", "Attaching", "Detaching", "Expunging", "Fetching", "Deleting",
-    "Downloading", "Started", "Scheduled", "Pending", "PrepareForMaintenance"],
-  warn: ["Maintenance", "Disconnected", "WARN", "Inactive", "Suspect"],
+    "Downloading", "Started", "Scheduled", "Pending", "PrepareForMaintenance", "PreparingForShutDown", "ShuttingDown"],
+  warn: ["Maintenance", "ReadyToShutDown", "Disconnected", "WARN", "Inactive", "Suspect"],
   bad: ["Error", "Alert", "Failed", "ERROR", "Down", "Fencing", "ErrorInMaintenance", "Download Error"],
   plain: ["INFO"],
   gone: ["Destroyed", "Expunged", "Destroy", "Removed", "Deleted"],

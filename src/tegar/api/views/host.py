@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from tegar.api.views.base import date, load
+from tegar.api.views.bmc import BmcView, by_host
 from tegar.api.views.capacity import percent
 from tegar.model.settings import CPU_OVERCOMMIT, MEMORY_OVERCOMMIT
 from tegar.ops.ctx import Ctx
@@ -63,6 +64,7 @@ class HostView(TypedDict, total=False):
     lastpinged: str | None
     disconnected: str | None
     suitableformigration: bool
+    outofbandmanagement: BmcView
 
 
 def hosts(ctx: Ctx, rows: Sequence[Host]) -> list[HostView]:
@@ -73,6 +75,7 @@ def hosts(ctx: Ctx, rows: Sequence[Host]) -> list[HostView]:
     clusters = load(ctx.s, Cluster, (r.cluster_id for r in rows))
     uses, pulses = store.uses(ctx.s, ids), store.pulses(ctx.s, ids)
     cpu, memory = factors(ctx.s, CPU_OVERCOMMIT), factors(ctx.s, MEMORY_OVERCOMMIT)
+    bmcs = by_host(ctx, rows)
     views: list[HostView] = []
     for r in rows:
         view = _facts(r)
@@ -82,6 +85,8 @@ def hosts(ctx: Ctx, rows: Sequence[Host]) -> list[HostView]:
         view["podid"], view["podname"] = pods[r.pod_id].uuid, pods[r.pod_id].name
         view["clusterid"], view["clustername"] = clusters[r.cluster_id].uuid, clusters[r.cluster_id].name
         view["clustertype"] = clusters[r.cluster_id].cluster_type
+        if r.id in bmcs:
+            view["outofbandmanagement"] = bmcs[r.id]
         views.append(view)
     return views
 

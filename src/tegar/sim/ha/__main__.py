@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 from tegar.sim.ha.chaos import broken, run_seed
+from tegar.sim.ha.cloud_chaos import broken_clouds, run_cloud
 from tegar.sim.ha.engine import Violation
 
 CHUNK = 50
@@ -23,13 +24,15 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./dev sim", description="high availability, simulated")
     parser.add_argument("--seeds", type=int, default=0, help="run that many, from --seed on")
     parser.add_argument("--seed", type=int, default=1, help="the first seed; alone: tell its story")
+    parser.add_argument("--cloud", action="store_true", help="real sagas on a real database: slower")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes to run them in")
     args = parser.parse_args(argv)
     if not args.seeds:
-        return tell(args.seed)
+        return tell(args.seed, cloud=args.cloud)
     began_s = time.monotonic()
     failed = []
-    for seed, says in many(broken, range(args.seed, args.seed + args.seeds), args.jobs):
+    run = broken_clouds if args.cloud else broken
+    for seed, says in many(run, range(args.seed, args.seed + args.seeds), args.jobs):
         failed.append(seed)
         print(f"seed {seed}: {says}", flush=True)
     seconds = time.monotonic() - began_s
@@ -60,10 +63,10 @@ def _chunk(run: Broken, stop: int, first: int) -> list[tuple[int, str]]:
     return run(first, min(CHUNK, stop - first))
 
 
-def tell(seed: int) -> int:
+def tell(seed: int, *, cloud: bool) -> int:
     """Print the story of one seed."""
     try:
-        print("\n".join(run_seed(seed).engine.story))
+        print("\n".join(run_cloud(seed) if cloud else run_seed(seed).engine.story))
     except Violation as e:
         print(e)
         return 1

@@ -26,6 +26,8 @@ export default {
     { command: "addCluster", title: "Add cluster", fixed: { clustertype: "CloudManaged" }, asks: ["clustername", "hypervisor", "zoneid", "podid"], options: { hypervisor: ["KVM", "Simulator"] } },
   ],
   actions: [
+    { command: "enableHAForCluster", title: "Arm HA", sends: { clusterid: "id" } },
+    { command: "disableHAForCluster", title: "Disarm HA", sends: { clusterid: "id" }, danger: true, note: "No failure of its hosts is answered until it is armed again." },
     { command: "deleteCluster", title: "Delete", sends: { id: "id" }, danger: true },
   ],
 };

@@ -6,15 +6,20 @@ import cluster from "./cluster.js";
 import disk_offering from "./disk_offering.js";
 import domain from "./domain.js";
 import event from "./event.js";
+import failover from "./failover.js";
 import host from "./host.js";
 import image_store from "./image_store.js";
 import job from "./job.js";
+import lease from "./lease.js";
 import network from "./network.js";
 import network_offering from "./network_offering.js";
 import os_type from "./os_type.js";
 import physical_network from "./physical_network.js";
 import pod from "./pod.js";
 import pool from "./pool.js";
+import server from "./server.js";
+import proof from "./proof.js";
+import restart from "./restart.js";
 import service_offering from "./service_offering.js";
 import setting from "./setting.js";
 import ssh_key from "./ssh_key.js";
@@ -22,6 +27,7 @@ import template from "./template.js";
 import user from "./user.js";
 import vm from "./vm.js";
 import volume from "./volume.js";
+import witness from "./witness.js";
 import zone from "./zone.js";
 
 export const GROUPS = [
@@ -29,7 +35,8 @@ export const GROUPS = [
   ["Storage", [volume, disk_offering, pool, image_store]],
   ["Network", [network, network_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
-  ["Cloud", [event, job, domain, account, user, setting]],
+  ["High availability", [lease, restart, proof, failover, witness]],
+  ["Cloud", [event, job, domain, account, user, setting, server]],
 ];
 
 const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type];

@@ -1,0 +1,1 @@
+"""Power of hosts, through their BMCs."""

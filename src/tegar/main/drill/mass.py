@@ -1,0 +1,115 @@
+"""Many VMs at once, on simulated hosts: one host of twenty dies with its share of a thousand."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from tegar.kernel.db import Db
+from tegar.main import furnish
+from tegar.main.client import Client
+from tegar.main.config import config_in
+from tegar.main.drill.marks import FAULT, STORY, Mark, Run
+from tegar.main.drill.stage import DrillError, Options, Say, offering
+from tegar.main.drill.story import from_logs, from_rows
+from tegar.main.local import Place, free_port, until
+from tegar.main.up import up
+from tegar.model.vm import State
+from tegar.store.hosts import Host
+from tegar.store.vms import Vm
+
+HOSTS, VMS, CALLERS = 20, 1000, 16
+PATIENCE_S = 120.0
+
+
+def mass_failure(root: Path, options: Options, say: Say) -> list[Run]:
+    """Let a host die: to the moment at which every one of its VMs runs on another."""
+    place = Place(root.absolute())
+    facts = up(place, hosts=HOSTS, simulated=True, port=free_port(0), say=say)
+    api, db = Client(facts["endpoint"], facts["apikey"], facts["secretkey"]), Db(config_in(place.state).url)
+    try:
+        _deploy(api, say)
+        return [_run(number, place, api, db, facts, say) for number in range(1, options.runs + 1)]
+    finally:
+        db.close()
+
+
+def _deploy(api: Client, say: Say) -> None:
+    """Deploy what is missing of the VMs."""
+    zone = api.first("listZones", "zone", name=furnish.ZONE)["id"]
+    network = api.first("listNetworks", "network", keyword=furnish.NETWORK, listall=True)["id"]
+    template, offered = furnish.template(api)["id"], offering(api)
+    have = {
+        vm["name"] for vm in api("listVirtualMachines", listall=True, pagesize=-1).get("virtualmachine", [])
+    }
+    wanted = [name for name in (f"mass{i}" for i in range(VMS)) if name not in have]
+    say(f"deploying {len(wanted)} VMs")
+
+    def deploy(name: str) -> None:
+        api.job(
+            "deployVirtualMachine", name=name, zoneid=zone, templateid=template, serviceofferingid=offered,
+            networkids=network,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(deploy, wanted))
+
+
+def _run(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], say: Say) -> Run:
+    host_id, host, vms = db.read(_victim)
+    control = f"http://127.0.0.1:{facts['sim_port']}/control"
+    order: list[int] = []
+    fault_s = time.time()
+    marks = [Mark(fault_s, FAULT, f"{host} with {len(vms)} VMs dies")]
+    httpx.post(control, json={"host": host, "power": "off"}, trust_env=False, timeout=30).raise_for_status()
+
+    def all_elsewhere() -> bool:
+        there = db.read(lambda s: _running_elsewhere(s, vms, host_id))
+        order.extend(vm for vm in there if vm not in order)
+        return len(order) == len(vms)
+
+    done = until(all_elsewhere, PATIENCE_S, 0.05)
+    seconds = time.time() - fault_s if done else None
+    marks.append(Mark(time.time(), STORY, f"{len(order)} of {len(vms)} VMs run elsewhere"))
+    marks += db.read(lambda s: from_rows(s, fault_s - 1)) + from_logs(place.root / "log", fault_s - 1)
+    state = httpx.get(f"http://127.0.0.1:{facts['sim_port']}/state", trust_env=False, timeout=60).json()
+    violations = state["violations"]
+    httpx.post(control, json={"host": host, "power": "on"}, trust_env=False, timeout=30).raise_for_status()
+    if not until(lambda: _host_up(api, host), PATIENCE_S, 0.3):
+        raise DrillError(f"host {host} did not come back")
+    failure = "" if done else f"{len(vms) - len(order)} VMs were not started again"
+    say(f"run {number}: {seconds} s")
+    return Run(
+        number, fault_s, seconds, 0, len(violations), failure, sorted(marks, key=lambda m: m.at_s),
+        {"vms": float(len(vms))},
+    )  # fmt: skip
+
+
+def _victim(s: Session) -> tuple[int, str, list[int]]:
+    """Return the host with the most VMs."""
+    busiest = (
+        select(Vm.host_id)
+        .where(Vm.state == State.RUNNING, Vm.host_id.is_not(None))
+        .group_by(Vm.host_id)
+        .order_by(func.count().desc(), Vm.host_id)
+    )
+    host_id = s.scalars(busiest.limit(1)).one()
+    assert host_id is not None
+    vms = s.scalars(select(Vm.id).where(Vm.host_id == host_id, Vm.state == State.RUNNING)).all()
+    return host_id, s.get_one(Host, host_id).name, list(vms)
+
+
+def _running_elsewhere(s: Session, vms: list[int], host_id: int) -> list[int]:
+    stmt = select(Vm.id).where(Vm.id.in_(vms), Vm.state == State.RUNNING, Vm.host_id != host_id)
+    return list(s.scalars(stmt.order_by(Vm.id)))
+
+
+def _host_up(api: Client, name: str) -> bool:
+    hosts = api("listHosts", type="Routing", pagesize=-1).get("host", [])
+    return any(h["name"] == name and h["state"] == "Up" for h in hosts)
