@@ -15,7 +15,7 @@ from tegar.sim.ha.hands import Asked
 from tegar.sim.ha.sql import Place
 from tegar.sim.ha.world import Parts, Plan, World
 
-BOUND = 60
+BOUND = 100
 
 
 def caught(mutant: Mutant) -> tuple[int, str]:

@@ -54,7 +54,8 @@ def run_seed(seed: int, parts: Parts | None = None, timings: tuple[Timing, ...] 
     chaos_s = 2.0 + 2.5 * len(faults)
     for fault in faults:
         world.engine.after(rng.uniform(0, chaos_s), fault, world)
-    world.run(chaos_s + rng.choice((1.0, 6.0, 16.0)))
+    aimed = not AIMED.isdisjoint(faults)
+    world.run(chaos_s + (16.0 if aimed else rng.choice((0.5, 4.0, 12.0))))
     world.heal()
     world.run_until_settled(world.longest_dead_s + CALM_S)
     world.expect_all_run()
@@ -392,4 +393,7 @@ FAULTS: tuple[Callable[[World], None], ...] = (
     ambush_return,
     ambush_return,
     late_resume,
+    late_resume,
 )
+
+AIMED = {ambush, ambush_return, late_resume}  # they take their time, which healing would cut short

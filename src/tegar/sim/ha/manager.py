@@ -114,6 +114,8 @@ class Manager:
     # ── effects ───────────────────────────────────────────────────────────────────────────────────
 
     def _carry_out(self, effects: list[Effect]) -> None:
+        if not effects:
+            return
         say, net, asked = self.world.engine.say, self.world.net, defaultdict(list)
         name = self.server.name
         for effect in effects:

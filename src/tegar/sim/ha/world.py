@@ -273,7 +273,7 @@ class World:
         """Let time pass."""
         self.engine.run(self.engine.now_s + seconds)
 
-    def run_until_settled(self, at_most_s: float, quiet_s: float = 4.0) -> None:
+    def run_until_settled(self, at_most_s: float, quiet_s: float = 3.0) -> None:
         """Let time pass until all has been well for a while, but not longer than that."""
         end_s, well_s = self.engine.now_s + at_most_s, 0.0
         while self.engine.now_s < end_s and well_s < quiet_s:
