@@ -235,6 +235,8 @@ def fail_over(world: World, lost_s: float) -> None:
     """The database becomes what it was so long ago."""
     world.engine.say(f"the database fails over and loses {lost_s:.2f} s of commits")
     world.sql.lose_commits(lost_s)
+    if world.sql.tables.armed:
+        world.disarmed_s = -1.0  # that HA was disarmed may be lost as well
 
 
 def move_a_vm(world: World) -> None:
