@@ -11,172 +11,50 @@ import sqlite3
 import tempfile
 import uuid as uuids
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache, partial
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from tegar.agent.gate import Verb
 from tegar.guard.timing import FAST
-from tegar.guard.warden import Order, Report
 from tegar.ha.witnesses import Address
-from tegar.kernel.clock import Clock, ManualClock
 from tegar.kernel.db import Db, live
 from tegar.kernel.saga import OPEN, SagaRow, poke_with
 from tegar.kernel.saga import State as SagaState
 from tegar.kernel.secret import Vault
-from tegar.kernel.wire import Ask, Links
+from tegar.kernel.wire import Ask
 from tegar.model.vm import State
 from tegar.ops import deploy
-from tegar.ops.bootstrap import bootstrap
 from tegar.ops.ctx import Ctx
 from tegar.ops.ctx import World as OpsWorld
 from tegar.sim.ha.baton import Stage, StageClock, StageLocks
-from tegar.sim.ha.engine import Engine, Violation
-from tegar.sim.ha.hands import Copy
-from tegar.sim.ha.host import Bmc, Host
+from tegar.sim.ha.cloud_ground import BUILT, KEY, WITNESSES, Ground, fast_folder, template, uuid_of
+from tegar.sim.ha.cloud_host import CloudHands, CloudHost, CloudPower
+from tegar.sim.ha.engine import Engine
+from tegar.sim.ha.host import Bmc
 from tegar.sim.ha.office import Office
-from tegar.sim.ha.process import Process
 from tegar.sim.ha.world import Parts, Plan
 from tegar.sim.ha.world import World as GuardWorld
 from tegar.sim.hosts import agent
 from tegar.sim.links import SimLinks
-from tegar.sim.things import Machine
 from tegar.sim.world import World
-from tegar.sim.zone import build_zone, fill_storage
+from tegar.sim.zone import fill_storage
 from tegar.store.accounts import Account, Domain, User
-from tegar.store.hosts import Hold
-from tegar.store.hosts import Host as HostRow
 from tegar.store.images import Template
-from tegar.store.leases import Death, HostLease, Witness
+from tegar.store.leases import Death
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import ServiceOffering
 from tegar.store.restarts import Restart
-from tegar.store.schema import METADATA
 from tegar.store.vms import Vm
-from tegar.store.zones import Cluster, Zone
+from tegar.store.zones import Zone
 from tegar.wire.guard import SetGuard
 from tegar.wire.virt import MigrateDomain, ResumeDomain, StartDomain, StopDomain
 
-KEY = b"key of simulated clouds, 32 byte"
 NO_BMCS: tuple[Bmc, ...] = ("none",)
-WITNESSES = ("w1", "w2", "w3")
 SETTLE_S = 90.0
 AFTER_LOSS_S = 25.0
-
-
-class CloudHands(Process):
-    """Carries the warden's orders to the gate of a host of the simulated world."""
-
-    def __init__(self, host: CloudHost, boot: str, copies: dict[str, Copy]) -> None:
-        """Begin closed."""
-        super().__init__(host, "hands")
-        self.copies, self._orders = copies, [Order(0, Verb.CLOSE, 0)][:0]  # type: ignore[arg-type]
-        self._cloud, self._gate = host.cloud, agent(host.cloud.world, host.machine).hands
-        self.order: Order | None = None
-        self._gate.restart()  # type: ignore[attr-defined]
-        self.soon()
-
-    def take(self, it: Any) -> None:
-        """Queue an order."""
-        self._orders.append(it)
-        self.soon(0.0005)
-
-    def work(self) -> None:
-        """Carry out the latest order, and report."""
-        number, done, epoch = 0, False, self._gate.gate.epoch  # type: ignore[attr-defined]
-        if self._orders:
-            self.order = self._orders[-1]
-            self._orders.clear()
-        if self.order is not None:
-            verb = Verb(self.order.verb.value)
-            said = self._gate.order(self.order.number, verb, self.order.epoch)  # type: ignore[attr-defined]
-            number, done, epoch = said.number, said.done, said.epoch
-        report = Report(number, done, epoch)
-        self.host.world.engine.after(0.0002, self._tell, report)
-
-    def _tell(self, report: Report) -> None:
-        self.host.warden.hear(report)
-
-
-class CloudHost(Host):
-    """A host whose guests are those of the simulated world; ``dead`` is told to what its agent does."""
-
-    cloud: Cloud
-    machine: Machine
-
-    def __init__(self, world: GuardWorld, name: str, *more: Any) -> None:
-        """Begin with power."""
-        self.cloud = world.cloud  # type: ignore[attr-defined]
-        self.machine = self.cloud.world.machine(name)
-        self.agent_process = AgentProcess()
-        super().__init__(world, name, *more)
-
-    @property
-    def lease_name(self) -> str:
-        """The host's row."""
-        return self.cloud.uuids[self.name]
-
-    @property
-    def boot(self) -> str:
-        """As the agent reports it."""
-        return self.machine.boot_id
-
-    def power_on(self) -> None:
-        """Boot the machine and its agent."""
-        if not self.powered:
-            self.cloud.world.power_on(self.name)
-            self.agent_process = AgentProcess()
-        super().power_on()
-
-    def power_off(self, why: str) -> None:
-        """Everything on it is gone at once."""
-        if self.powered:
-            self.agent_process.dead = True
-            super().power_off(why)
-            self.cloud.world.power_off(self.name)
-
-
-class AgentProcess:
-    """What an agent's work belongs to."""
-
-    def __init__(self) -> None:
-        """Begin running."""
-        self.dead, self.held_until_s = False, 0.0
-
-
-@dataclass
-class Ground:
-    """What a zone is built on."""
-
-    db: Db
-    world: World
-    clock: Clock
-    links: Links
-
-
-class CloudPower:
-    """BMCs that work, for some hosts."""
-
-    def __init__(self, cloud: Cloud, hosts: tuple[str, ...]) -> None:
-        """Reach these hosts' BMCs."""
-        self._cloud, self._hosts = cloud, hosts
-
-    def hosts(self, s: Session) -> frozenset[int]:
-        """Return their ids."""
-        return frozenset(s.scalars(select(HostRow.id).where(HostRow.name.in_(self._hosts))))
-
-    def off(self, host_id: int) -> str:
-        """Cut the power, and read."""
-        name = f"h{host_id}"
-        self._cloud.log(f"{name}: power off asked for")
-        self._cloud.stage.sleep(self._cloud.engine.rng.uniform(0.3, 2))
-        self._cloud.guard.hosts[name].power_off("power off")
-        self._cloud.engine.after(5, self._cloud.guard.hosts[name].power_on)
-        return "read Off"
 
 
 class Cloud:
@@ -199,7 +77,7 @@ class Cloud:
         random.seed(seed)
         uuids.uuid4 = lambda: uuids.UUID(int=names_of.getrandbits(128), version=4)
         self.stage = Stage(self.engine)
-        self.folder = tempfile.TemporaryDirectory(prefix="tegar-sim-", dir=_fast_folder())
+        self.folder = tempfile.TemporaryDirectory(prefix="tegar-sim-", dir=fast_folder())
         self.url = f"sqlite:///{self.folder.name}/cloud.db"
         shutil.copy(template(hosts), f"{self.folder.name}/cloud.db")
         self.clock = StageClock(self.stage)
@@ -458,51 +336,3 @@ def _ends(s: Session) -> list[tuple[Vm, Restart | None, list[str]]]:
         ]
         found.append((vm, s.get(Restart, vm.id), mine))
     return found
-
-
-# ── what all clouds begin with ────────────────────────────────────────────────────────────────────
-
-BUILT: dict[int, Any] = {}
-
-
-def uuid_of(kind: str, number: int) -> str:
-    """Return a uuid that is the same in every run, for it decides the order of things."""
-    return (
-        f"{kind:0<8.8}".replace("h", "a")
-        .replace("o", "0")
-        .replace("s", "5")
-        .replace("t", "7")
-        .replace("v", "b")
-        .replace("m", "c")
-        + f"-0000-4000-8000-{number:012d}"
-    )
-
-
-def _fast_folder() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-
-
-@cache
-def template(hosts: int) -> Path:
-    """Return a database with a zone of so many guarded hosts; made once by a process."""
-    path = Path(tempfile.mkdtemp(prefix="tegar-sim-")) / "template.db"
-    clock = ManualClock()
-    db = Db(f"sqlite:///{path}", clock, pool_size=2)
-    METADATA.create_all(db.engine)
-    db.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password="simulated"))  # noqa: S106
-    world = World(hosts, clock=clock)
-    BUILT[hosts] = build_zone(Ground(db, world, clock, SimLinks(world)), hosts)
-
-    def guarded(s: Session) -> None:
-        for row in s.scalars(select(HostRow).order_by(HostRow.id)):
-            row.uuid = uuid_of("host", row.id)
-            s.add(HostLease(host_id=row.id, since_s=clock.now_s()))
-        for name in WITNESSES:
-            s.add(Witness(name=name, address=name, port=1))
-
-    db.tx(guarded)
-    db.close()
-    return path
-
-
-__all__ = ["Cloud", "Cluster", "Hold", "Violation"]
