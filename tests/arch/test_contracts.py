@@ -27,6 +27,7 @@ CATCH_ALL = {
     "api/serve.py": "the API's one function that never raises",
     "agent/http.py": "the HTTP shell of the agent",
     "sim/http.py": "the HTTP shell of simulated hosts",
+    "sim/ha/baton.py": "carries what a simulated process raised to the thread that steps it",
     "ha/process.py": "the thread of high availability begins its round anew",
 }
 CLOCKS = {

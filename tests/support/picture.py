@@ -18,6 +18,7 @@ NOT_STATE = {"saga", "saga_log", "event", "alert", "lease", "tx_mark", "pulse", 
 NOT_COLUMNS = {
     "version",
     "epoch",  # of VMs: it only grows, also with what is undone
+    "epoch_name",
     "applied",
     "updated_s",
     "password_hash",

@@ -99,6 +99,13 @@ class Gate:
             self.order = order
             return True
 
+    def left(self, uuid: str) -> None:
+        """Remember that a VM has moved away: a late order to start it here is void."""
+        with self._lock:
+            if uuid in self._memory.vms:
+                self._memory.vms[uuid] += 1
+                self._keep(self._memory)
+
     def check(self, uuid: str, permit: Permit | None) -> None:
         """Admit a start or resume of a VM, and remember its epoch.
 

@@ -123,6 +123,7 @@ class QmpHands:
         self._moving.add(uuid)
         try:
             yield
+            self.gate.left(uuid)
         finally:
             self._moving.discard(uuid)
 

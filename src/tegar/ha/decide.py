@@ -351,7 +351,13 @@ class Decider:
         return self._power(lease, now_s)
 
     def _power(self, lease: LeaseId, now_s: float) -> list[Effect]:
-        """P1: only after W, when guests are paused, and only if no boot of the host is heard."""
+        """P1: only after W, when guests are paused, and only if no boot of the host is heard.
+
+        Never under the brake: what made many hosts silent at once is more likely a switch, which only
+        pauses them, than their deaths; cutting their power would make it the outage of all.
+        """
+        if self.braked(lease):
+            return []
         known = self.facts.hosts.get(lease.host)
         if known is None or not (known.bmc and known.armed) or self.stalled(known.cluster):
             return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +19,11 @@ from tegar.kernel.gate import outside
 from tegar.kernel.wire import A, Ask, Fence, fence_header
 
 CONNECT_TIMEOUT_S = 5.0
-CONNECTIONS = 200
+LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+DEAD_S = 5  # a machine that lost its power says nothing: its kernel's silence for so long ends a question
+NOTICE_THE_DEAD = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+TCP = {socket.TCP_KEEPIDLE: 2, socket.TCP_KEEPINTVL: 1, socket.TCP_USER_TIMEOUT: DEAD_S * 1000}
+NOTICE_THE_DEAD += [(socket.IPPROTO_TCP, option, value) for option, value in TCP.items()]
 _ERRORS: dict[str, type[TegarError]] = {
     kind.__name__: kind for kind in (Unreachable, NotYet, Unavailable, AgentRefused, Refused, Fenced)
 }
@@ -28,8 +33,8 @@ def tls_client(cert: Path, key: Path, ca: Path) -> httpx.Client:
     """Return a client for all agents: shows *cert*, trusts *ca* only, ignores proxies of the environment."""
     context = ssl.create_default_context(cafile=str(ca))
     context.load_cert_chain(cert, key)
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.Client(verify=context, trust_env=False, limits=limits, follow_redirects=False)
+    transport = httpx.HTTPTransport(context, limits=LIMITS, socket_options=NOTICE_THE_DEAD)
+    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False)
 
 
 class HttpLink:

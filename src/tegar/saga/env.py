@@ -29,7 +29,7 @@ class Quorum(Protocol):
             cluster_id: whose witnesses.
             vm_uuid: the VM.
             epoch: its new epoch.
-            owner: the uuid of the saga that raises it; the same again is granted again.
+            owner: the name of this raise of it; the same again is granted again.
 
         Returns:
             Whether a majority granted it.  False: somebody has raised it as far before.

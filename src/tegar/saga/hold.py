@@ -20,7 +20,7 @@ from tegar.model.settings import (
 )
 from tegar.scheduler.place import place
 from tegar.scheduler.view import DiskWant, GroupView, HostView, Mate, Placement, PoolView, Request
-from tegar.store import affinity, hosts, volumes
+from tegar.store import affinity, hosts, vms, volumes
 from tegar.store.hosts import Host, HostUse
 from tegar.store.leases import HostLease
 from tegar.store.offerings import DiskOffering, ServiceOffering
@@ -169,6 +169,7 @@ def take(s: Session, vm: Vm, wanted: Request, choice: Choice | None = None) -> P
         NoCapacity: nowhere.
         PromiseBroken: *choice* allows none.
     """
+    before = vm.epoch
     places: Iterable[Placement] = place(wanted, host_views(s, vm.zone_id))
     for placement in choice(places) if choice else places:
         host = s.get_one(Host, placement.host_id)
@@ -184,7 +185,8 @@ def take(s: Session, vm: Vm, wanted: Request, choice: Choice | None = None) -> P
         )
         if not got:
             continue
-        vm.epoch += 1
+        if vm.epoch == before:
+            vms.raise_epoch(vm)
         if _take_pools(s, vm, placement):
             return placement
         hosts.release(s, vm_id=vm.id, host_id=host.id)

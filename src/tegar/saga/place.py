@@ -14,18 +14,33 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from tegar.driver.registry import HYPERVISORS
-from tegar.kernel.errors import AgentRefused, TegarError, Unavailable
+from tegar.kernel.errors import TegarError, Unavailable
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Link
 from tegar.model.lease import Permit, Proof
 from tegar.model.spec import DomainSpec
 from tegar.saga.env import Env, link
+from tegar.store import vms
 from tegar.store.hosts import Hold, Host
 from tegar.store.leases import Death, HostLease, proof_of
 from tegar.store.vms import Vm
+from tegar.store.zones import Cluster
 
 P = TypeVar("P")
 T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Disputed(TegarError):
+    """The database is older than what the witnesses know: where the VM runs is not in it."""
+
+    code = 533
+    says = (
+        "The witnesses know of a later start of VM {vm} than the database, which has lost commits:"
+        " a copy may run that it does not know of"
+    )
+
+    vm: str
 
 
 @dataclass(eq=False)
@@ -62,7 +77,7 @@ def permit(s: Session, vm: Vm, host_id: int) -> Permit | None:
         if lease.state != "live":
             raise Unavailable("The host", "it holds no lease at the moment")
         held.boot, held.epoch = lease.boot, lease.epoch
-        vm.epoch += 1
+        vms.raise_epoch(vm)
         s.flush()
     return Permit(held.boot, held.epoch, vm.epoch)
 
@@ -105,7 +120,8 @@ def start(run: Run[Env, P], vm_id: int, host_id: int, spec_of: Callable[[Session
 
     Raises:
         HostLost: the host is proven dead.
-        AgentRefused: the host would not, or the witnesses know of a later start.
+        AgentRefused: the host would not.
+        Disputed: the witnesses know of a later start.
     """
     right = raised(run, vm_id, host_id)
 
@@ -117,6 +133,36 @@ def start(run: Run[Env, P], vm_id: int, host_id: int, spec_of: Callable[[Session
     return ask(run, vm_id, host_id, lambda via: HYPERVISORS[kind].start(spec, via, right, unlocked=unlocked))
 
 
+def confirmed(run: Run[Env, P], vm_id: int) -> int:
+    """Return a VM's epoch, after a majority of witnesses said that it is the latest; they have it now.
+
+    Only then may it be raised.  A database that lost its latest commits knows an older one.  Were it to
+    try the next and the next after that, it would reach one that no witness has seen, and with it
+    start a second copy.
+
+    Raises:
+        Disputed: the witnesses know of a later one, or of one of another name.
+        Unavailable: no majority of witnesses answers.
+    """
+
+    def what(s: Session) -> tuple[Vm, int | None]:
+        vm = s.get_one(Vm, vm_id)
+        host_id = vm.host_id or vm.last_host_id
+        if host_id is not None:
+            return vm, s.get_one(Host, host_id).cluster_id
+        return vm, s.scalars(select(Cluster.id).where(Cluster.zone_id == vm.zone_id).limit(1)).first()
+
+    vm, cluster_id = run.env.db.read(what)
+    if cluster_id is not None and vm.epoch_name:
+        _must_be_latest(run, vm, cluster_id)
+    return vm.epoch
+
+
+def _must_be_latest(run: Run[Env, P], vm: Vm, cluster_id: int) -> None:
+    if not run.env.quorum.record(cluster_id, vm.uuid, vm.epoch, vm.epoch_name or run.fence.saga):
+        raise Disputed(vm.name)
+
+
 def raised(run: Run[Env, P], vm_id: int, host_id: int) -> Permit | None:
     """Return the right to run a VM on a host, its epoch raised at the witnesses.
 
@@ -125,20 +171,23 @@ def raised(run: Run[Env, P], vm_id: int, host_id: int) -> Permit | None:
 
     Raises:
         HostLost: the host is proven dead.
-        AgentRefused: the witnesses know of a later start.
+        Disputed: the witnesses know of a later start.
         Unavailable: the host holds no lease now, or no majority of witnesses answers.
     """
+    known = confirmed(run, vm_id)
 
-    def prepare(s: Session) -> tuple[str, Permit | None, int]:
+    def prepare(s: Session) -> tuple[Vm, Permit | None, int]:
         vm, host = s.get_one(Vm, vm_id), s.get_one(Host, host_id)
         found, lease = dead(s, vm_id, host_id), s.get(HostLease, host_id)
         if found is not None and lease is not None and lease.state == "dead":
             raise HostLost(host.name, found.kind)
-        return vm.uuid, permit(s, vm, host_id), host.cluster_id
+        if vm.epoch != known:
+            raise Unavailable(f"VM {vm.name}", "its epoch has changed meanwhile")
+        return vm, permit(s, vm, host_id), host.cluster_id
 
-    uuid, right, cluster_id = run.env.db.tx(prepare)
-    if right is not None and not run.env.quorum.record(cluster_id, uuid, right.vm_epoch, run.fence.saga):
-        raise AgentRefused("The witnesses", "Record", f"a later start than epoch {right.vm_epoch} is known")
+    vm, right, cluster_id = run.env.db.tx(prepare)
+    if right is not None:
+        _must_be_latest(run, vm, cluster_id)
     return right
 
 

@@ -49,7 +49,12 @@ def stays(run: Migrate) -> None:
 
 
 def hold_destination(run: Migrate) -> int:
-    """Choose a host and take the room there; return the host's id."""
+    """Choose a host and take the room there; return the host's id.
+
+    Raises:
+        Disputed: the database has lost commits, and the VM may run where it does not know.
+    """
+    place.confirmed(run, run.params.vm_id)
 
     def work(s: Session) -> int:
         vm = s.get_one(Vm, run.params.vm_id)

@@ -18,7 +18,7 @@ from tegar.model.errors import NoCapacity
 from tegar.model.vm import Event, State
 from tegar.saga import hold, network_implement, place
 from tegar.saga.env import Env
-from tegar.saga.place import HostLost
+from tegar.saga.place import Disputed, HostLost
 from tegar.saga.spec import domain_spec
 from tegar.store import events, hosts, volumes
 from tegar.store.hosts import Hold, Host
@@ -43,6 +43,16 @@ Again = Run[Env, RestartVm]
 
 def bring_up(run: Again) -> int:
     """Take a place if there is none that lives, and start the VM there; return its display's port."""
+    try:
+        return _brought_up(run)
+    except Disputed as e:
+        why = str(e)
+        run.env.db.tx(lambda s: _held(s, run.params.vm_id, why[:255]))
+        raise Unavailable("The VM", why) from e
+
+
+def _brought_up(run: Again) -> int:
+    place.confirmed(run, run.params.vm_id)
     host_id = run.env.db.tx(lambda s: _placed(s, run))
     if host_id is None:
         return 0

@@ -62,7 +62,12 @@ class Held:
 
 
 def hold_host(run: Start) -> Held:
-    """Choose a host, and pools for disks that have none, and take the room."""
+    """Choose a host, and pools for disks that have none, and take the room.
+
+    Raises:
+        Disputed: the database has lost commits, and a copy of the VM may run that it does not know of.
+    """
+    place.confirmed(run, run.params.vm_id)
 
     def work(s: Session) -> Held:
         vm = s.get_one(Vm, run.params.vm_id)

@@ -68,13 +68,14 @@ class SimHands:
     def moving(self, uuid: str) -> Iterator[None]:
         """Simulated migrations ask the gate at their end."""
         yield
+        self.gate.left(uuid)
 
     def restart(self) -> None:
         """Restart the agent: closed until the next order; guests stay as they are."""
         with self._world.lock:
-            gate = self._new_gate()
-            gate.remember(self._gate)
-            self._gate = gate
+            before = self.gate  # of this boot
+            self._gate = self._new_gate()
+            self._gate.remember(before)
 
     def order(self, number: int, verb: Verb, epoch: int) -> Report:
         """Carry out a warden's order; return the report that the real hands would send."""

@@ -232,6 +232,9 @@ class World:
             guest = host.guests.pop(uuid, None)
             for disk in guest.disks.values() if guest else ():
                 disk.writers.discard((host.name, uuid))
+            for other in self.machines.values():  # what was on its way from here does not arrive
+                if other is not host:
+                    other.arriving.pop(uuid, None)
 
     def die(self, uuid: str, reason: str = "crashed") -> None:
         """Let a guest end by itself; its host reports it."""

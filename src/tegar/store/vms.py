@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid as uuids
 from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, and_, or_, select
@@ -46,6 +47,7 @@ class Vm(Row):
     ha_ready_timeout_s: Mapped[int] = mapped_column(default=120)
     guest_action: Mapped[str] = mapped_column(String(10), default="none")
     epoch: Mapped[int] = mapped_column(default=0)
+    epoch_name: Mapped[str] = mapped_column(String(36), default="")  # of this raise of it, at the witnesses
     hypervisor: Mapped[str] = mapped_column(String(20))
     host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"))
     last_host_id: Mapped[int | None]
@@ -59,6 +61,11 @@ class Vm(Row):
     delete_protection: Mapped[bool] = mapped_column(default=False)
     destroyed_s: Mapped[float | None]
     updated_s: Mapped[float | None]
+
+
+def raise_epoch(vm: Vm) -> None:
+    """Give a VM its next epoch, with a name that none had before; see ``saga.place.confirmed``."""
+    vm.epoch, vm.epoch_name = vm.epoch + 1, str(uuids.uuid4())
 
 
 class VmStat(Base):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tegar.guard.datagram import Teach
 from tegar.guard.timing import Timing
 from tegar.guard.warden import Effect, Order, Verb, Warden
 from tegar.guard.witness import Witness
+from tegar.sim.ha.agent import Fence, Permit, Start
 from tegar.sim.ha.chaos import TIMINGS
-from tegar.sim.ha.host import Hands, Start
+from tegar.sim.ha.hands import Asked, Hands
 from tegar.sim.ha.world import Parts
 
 
@@ -79,11 +80,12 @@ class PetsThenResumes(Warden):
 class AutoStarts(Hands):
     """What libvirt's autostart does: guests that were here run as soon as the host does."""
 
-    def take(self, it: Order | Start) -> None:
+    def take(self, it: Order | Asked) -> None:
         if self.order is None and isinstance(it, Order):
             for vm, places in self.host.world.sql.places.items():
                 if places and places[-1].lease[0] == self.host.name and vm not in self.copies:
-                    self._start(Start(vm, places[-1].vm_epoch, self.boot, 0, lambda: None))
+                    permit = Permit(self.boot, 0, places[-1].vm_epoch)
+                    self._start(Start(vm, permit, Fence("", 0)), lambda _: None)
         super().take(it)
 
 
@@ -126,8 +128,8 @@ class ArmsAtOnce(Warden):
 class AnyBoot(Hands):
     """Looks at the epoch of the order and not at the boot."""
 
-    def gate_is_open(self, it: Start) -> bool:
-        return self.order is not None and self.order.verb is Verb.OPEN and it.epoch == self.open_epoch
+    def refusal(self, vm: str, permit: Permit) -> str:
+        return super().refusal(vm, replace(permit, boot=self.boot))
 
 
 class StartsDoNotCount(Hands):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tegar.guard.timing import DEFAULT, FAST
-from tegar.sim.ha.chaos import TWO_STAGE, ambush_host
+from tegar.sim.ha.chaos import TWO_STAGE, ambush_host, ambush_server, fail_over
 from tegar.sim.ha.world import Parts, Plan, World
 
 TIMINGS = {"default": DEFAULT, "fast": FAST, "two-stage": TWO_STAGE}
@@ -33,6 +33,9 @@ def play(script: str, parts: Parts | None = None) -> World:
         bmcs=tuple(options.get("bmcs", ["none"] * len(hosts))),  # type: ignore[arg-type]
         witnesses=int(options.get("witnesses", ["3"])[0]),
         vms=int(options.get("vms", ["1"])[0]),
+        servers=int(options.get("servers", ["1"])[0]),
+        boot_s=float(options.get("boot", ["6"])[0]),
+        move_s=float(options.get("move", ["1.5"])[0]),
         parts=parts or Parts(),
     )
     world = World(int(options.get("seed", ["1"])[0]), plan)
@@ -48,7 +51,7 @@ def tale(world: World) -> list[str]:
 
 
 def _do(world: World, what: str, words: list[str]) -> None:
-    everybody = [*world.hosts, *world.witnesses, "m"]
+    everybody = [*world.hosts, *world.witnesses, *world.servers]
     host = world.hosts.get(words[0]) if words else None
     if what in ("cut", "join"):
         some, others = " ".join(words).split(" from ")
@@ -57,6 +60,10 @@ def _do(world: World, what: str, words: list[str]) -> None:
         (world.net.part if what == "cut" else world.net.join)(
             some.split() if some != "all" else everybody, names
         )
+    elif what == "cut-way":
+        some, others = " ".join(words).split(" to ")
+        world.engine.say(f"-- what {some} send to {others} is lost")
+        world.net.part(some.split(), others.split(), one_way=True)
     elif what == "power-off" and host:
         host.power_off("power lost")
     elif what == "power-on" and host:
@@ -70,12 +77,44 @@ def _do(world: World, what: str, words: list[str]) -> None:
         world.engine.say(f"-- {' '.join(words)} start, knowing nothing")
         for name in words:
             world.witnesses[name].start()
-    elif what == "manager-dies":
-        world.engine.say("manager: dies")
-        world.manager.dead = True
-    elif what == "manager-comes":
-        world.engine.say("manager: another one begins")
-        world.restart_manager()
+    elif what == "server-dies":
+        world.engine.say(f"{words[0]}: dies")
+        world.servers[words[0]].dead = True
+    elif what == "server-comes":
+        world.engine.say(f"{words[0]}: begins anew")
+        world.restart_server(words[0])
+    elif what == "stop-server":
+        world.servers[words[0]].suspend(float(words[1]))
+    elif what == "ambush-server":  # m proven|ripe|granted|moved kill|stop SECONDS
+        ambush_server(world, world.servers[words[0]], words[1], float(words[3]), kills=words[2] == "kill")
+    elif what == "database-away":
+        world.engine.say(f"the database is away for {words[0]} s")
+        world.sql.away_until_s = world.engine.now_s + float(words[0])
+    elif what == "database-cut":
+        world.engine.say(f"{words[0]}: cut from the database for {words[1]} s")
+        world.sql.unheard.add(world.servers[words[0]].uuid)
+        world.engine.after(float(words[1]), world.sql.unheard.discard, world.servers[words[0]].uuid)
+    elif what == "database-fails-over":
+        fail_over(world, float(words[0]))
+    elif what in ("arm", "disarm"):
+        world.arm(armed=what == "arm")
+    elif what == "migrate":
+        world.migrate(words[0], words[1] if len(words) > 1 else "")
+    elif what == "end-guest":
+        copy = world.writers.get(words[0])
+        if copy is not None:
+            copy.host.hands.end(copy.vm)
+    elif what == "bmc" and host:
+        world.engine.say(f"-- the BMC of {host.name} {words[1]}")
+        host.bmc = words[1]  # type: ignore[assignment]
+    elif what == "ambush-warden" and host:
+        ambush_host(world, host, float(words[1]), cut_s=float(words[2]))
+    elif what == "delay":
+        world.engine.say(f"-- datagrams take up to {words[0]} s")
+        world.net.delay_s = float(words[0])
+    elif what == "double":
+        world.engine.say(f"-- {words[0]} of all datagrams are heard twice")
+        world.net.double = float(words[0])
     elif what == "stop-warden" and host:
         host.warden.suspend(float(words[1]))
     elif what == "stop-hands" and host:

@@ -1,16 +1,21 @@
 """A test of the tests: each known mistake must be caught within a bounded number of seeds."""
 
+from dataclasses import replace
+
 import pytest
 from ha_mutants import MUTANTS, AnyBoot, ArmsAtOnce, ForgetsPromises, Mutant, StartsDoNotCount
 from scenario import FOLDER, play, read
 
 from tegar.guard.timing import Timing
+from tegar.ha.decide import LeaseId
+from tegar.sim.ha.agent import Fence, Permit, Start
 from tegar.sim.ha.chaos import run_seed
 from tegar.sim.ha.engine import Violation
-from tegar.sim.ha.host import Start
+from tegar.sim.ha.hands import Asked
+from tegar.sim.ha.sql import Place
 from tegar.sim.ha.world import Parts, Plan, World
 
-BOUND = 200
+BOUND = 100
 
 
 def caught(mutant: Mutant) -> tuple[int, str]:
@@ -53,7 +58,8 @@ def test_a_restarted_warden_that_pets_at_once_outlives_d() -> None:
 def test_an_order_that_names_no_boot_starts_a_second_copy() -> None:
     def late_order(parts: Parts) -> None:
         world = play("at 4.0 power-off h1\nat 13.0 power-on h1\nend 20\n", parts)
-        world.hosts["h1"].hands.take(Start("vm1", 1, "h1.1", 0, lambda: None))  # delayed by 19 s
+        late = Start("vm1", Permit("h1.1", 0, 1), Fence("saga1", 1))
+        world.hosts["h1"].hands.take(Asked(late, lambda _: None))  # delayed by 19 s
         world.run(1)
 
     with pytest.raises(Violation, match="two writers"):
@@ -65,9 +71,12 @@ def test_a_start_under_way_makes_a_host_not_quiet() -> None:
     def slow_start(parts: Parts) -> None:
         world = play("at 4.0 power-off h2\nvms 2\nend 4.1\n", parts)
         hands = world.hosts["h1"].hands
-        hands.check_start(Start("vm2", 2, "h1.1", 0, lambda: None))  # let through, and not yet made
-        world.sql.places["vm2"].append(type(world.sql.places["vm2"][0])(("h1", "h1.1", 0), 2))
-        world.sql.proofs["h2", "h2.1", 0] = "by an operator"
+        place = Place(LeaseId("h1", "h1.1", 0), 2)
+        world.sql.placed("vm2", place)
+        world.sql.tables.put("vm2", replace(world.sql.tables.vms["vm2"], host="h1", epoch=2, places=(place,)))
+        world.sql.proofs[LeaseId("h2", "h2.1", 0)] = "by an operator"
+        late = Start("vm2", Permit("h1.1", 0, 2), Fence("saga2", 1))
+        hands.check_start(late, lambda _: None)  # let through, and not yet made
         act, hands._act = hands._act, None
         assert act is not None
         hands._act = lambda: world.engine.at(16, act)  # the process stands there

@@ -58,6 +58,16 @@ def test_an_older_placement_is_refused_once_a_newer_was_seen() -> None:
     it.check("another", Permit(BOOT, 0, 6))
 
 
+def test_a_late_order_starts_nothing_where_a_vm_has_moved_away_from() -> None:
+    it = gate()
+    it.check(VM, Permit(BOOT, 0, 7))
+    it.left(VM)
+
+    with pytest.raises(AgentRefused, match="VM epoch 7 is over"):
+        it.check(VM, Permit(BOOT, 0, 7))
+    it.check(VM, Permit(BOOT, 0, 8))  # brought back
+
+
 def test_a_host_that_nobody_guards_admits_all_until_it_is_guarded() -> None:
     it = gate(guarded=False, verb=None)
     it.check(VM, None)

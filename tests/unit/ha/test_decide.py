@@ -137,6 +137,18 @@ def test_too_many_suspects_put_the_brake_on_and_nothing_is_proven_by_silence() -
     assert not kinds(case.say(7.1, "h1", age_s=7.0, promised=True), Proven)
 
 
+def test_the_brake_cuts_nobodys_power() -> None:
+    case = Case("h1", "h2", "h3", "h4", facts=HostFacts(1, bmc=True, force_off_s=3.0))
+    for host in ("h1", "h2", "h3"):
+        case.say(3.5, host, age_s=3.5)
+    case.say(3.5, "h4", age_s=0.1)
+    found = case.look(3.5)
+
+    assert kinds(found, Brake)
+    assert not kinds(found, ForceOff)
+    assert not kinds(case.look(3.8), ForceOff)
+
+
 def test_disarmed_hosts_are_not_proven_dead() -> None:
     case = Case("h1", facts=HostFacts(1, armed=False, bmc=True))
     case.say(9.0, "h1", age_s=9.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from typing import Any
 
 
 class Violation(AssertionError):
@@ -20,39 +21,42 @@ class Engine:
         self.rng = random.Random(seed)  # noqa: S311 - a simulation
         self.now_s = 0.0
         self.story: list[str] = []
-        self.violations: list[str] = []
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._count = 0
 
-    def after(self, seconds: float, do: Callable[[], None]) -> None:
-        """Do it later."""
-        self.at(self.now_s + seconds, do)
+    def after(self, seconds: float, do: Callable[..., object], *args: Any) -> None:
+        """Do it later, with these arguments."""
+        self.at(self.now_s + seconds, do, *args)
 
-    def at(self, when_s: float, do: Callable[[], None]) -> None:
+    def at(self, when_s: float, do: Callable[..., object], *args: Any) -> None:
         """Do it at that true time, or now if that is over."""
-        self._count += 1
-        heapq.heappush(self._heap, (max(when_s, self.now_s), self._count, do))
+        now_s, self._count = self.now_s, self._count + 1
+        heapq.heappush(self._heap, (when_s if when_s > now_s else now_s, self._count, do, args))
 
     def run(self, until_s: float) -> None:
-        """Let time pass up to then; the first violation ends it."""
-        heap = self._heap
+        """Let time pass up to then.
+
+        Raises:
+            Violation: an invariant broke; that ends it.
+        """
+        heap, pop = self._heap, heapq.heappop
         while heap and heap[0][0] <= until_s:
-            if self.violations:
-                raise Violation("\n".join([f"seed {self.seed}: {self.violations[0]}", *self.story]))
-            self.now_s, _, do = heapq.heappop(heap)
-            do()
+            self.now_s, _, do, args = pop(heap)
+            do(*args)
         self.now_s = until_s
-        if self.violations:
-            raise Violation("\n".join([f"seed {self.seed}: {self.violations[0]}", *self.story]))
 
     def say(self, text: str) -> None:
         """Add a line to the story."""
         self.story.append(f"{self.now_s:8.3f}  {text}")
 
     def violate(self, text: str) -> None:
-        """Say which invariant broke; the run ends before the next event."""
+        """Say which invariant broke.
+
+        Raises:
+            Violation: always; its first line names the seed, the others tell the story.
+        """
         self.say(f"VIOLATION: {text}")
-        self.violations.append(text)
+        raise Violation("\n".join([f"seed {self.seed}: {text}", *self.story]))
 
 
 class Rate:

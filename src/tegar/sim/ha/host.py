@@ -4,79 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tegar.guard.datagram import AnyMessage
 from tegar.guard.timing import Timing
-from tegar.guard.warden import Effect, Heard, Input, Order, Pet, Report, Send, Verb, Warden
+from tegar.guard.warden import Effect, Heard, Input, Pet, Send, Verb, Warden
+from tegar.sim.ha.agent import Move, Reply, Request
 from tegar.sim.ha.engine import Rate
+from tegar.sim.ha.hands import Asked, Copy
+from tegar.sim.ha.process import Process
 
 if TYPE_CHECKING:
     from tegar.sim.ha.world import World
 
 Bmc = Literal["none", "works", "lies", "dead"]
-
-
-@dataclass(eq=False)
-class Copy:
-    """A QEMU process."""
-
-    vm: str
-    vm_epoch: int
-    host: Host
-    boot: str
-    epoch: int
-    writing: bool = False
-
-
-@dataclass(frozen=True)
-class Start:
-    """The manager's order to start a VM under a lease; safe to repeat."""
-
-    vm: str
-    vm_epoch: int
-    boot: str
-    epoch: int
-    answer: Callable[[], None]
-
-
-class Process:
-    """Something the kernel may not run for a while, at any point."""
-
-    def __init__(self, host: Host, name: str) -> None:
-        """Begin running."""
-        self.host, self.name, self.held_until_s, self.dead = host, name, 0.0, False
-        self._queued = False
-
-    def suspend(self, seconds: float) -> None:
-        """Stop it as SIGSTOP would."""
-        world = self.host.world
-        self.held_until_s = max(self.held_until_s, world.engine.now_s + seconds)
-        self.host.excused_until_s = max(
-            self.host.excused_until_s, self.held_until_s + 2 * self.host.timing.reset_s
-        )
-        world.engine.say(f"{self.host.name}: {self.name} suspended for {seconds:.2f} s")
-
-    def soon(self, delay_s: float = 0.0) -> None:
-        """Run one piece of work after the delay, or when it is allowed to run again."""
-        if not self._queued:
-            self._queued = True
-            self.host.world.engine.after(delay_s, self._go)
-
-    def _go(self) -> None:
-        if self.dead:
-            return
-        engine = self.host.world.engine
-        if engine.now_s < self.held_until_s:
-            engine.at(self.held_until_s, self._go)
-            return
-        self._queued = False
-        self.work()
-
-    def work(self) -> None:
-        """Do one piece of work."""
-        raise NotImplementedError
 
 
 class WardenProcess(Process):
@@ -88,7 +28,7 @@ class WardenProcess(Process):
         self.machine = machine
         self._inbox: list[Input] = []
         self._effects: deque[Effect] = deque()
-        self._wake_s = -1.0
+        self._wake_s = self._stepped_s = -1.0
         self.ambush: Callable[[Effect], None] | None = None
         self.soon()
 
@@ -96,24 +36,28 @@ class WardenProcess(Process):
         """Put it in the socket's buffer."""
         if len(self._inbox) < 200:
             self._inbox.append(it)
-        self.soon()
+        if not self._queued:
+            self._queued = True
+            self._go()
 
     def work(self) -> None:
-        """Carry out one effect, or step the machine when none is left."""
-        if self._effects:
-            if self.ambush is not None:
-                self.ambush(self._effects[0])
-                if self.host.world.engine.now_s < self.held_until_s:
-                    self.soon()
-                    return
-            self._carry_out(self._effects.popleft())
-        else:
-            inbox, self._inbox = self._inbox, []
+        """Step the machine and carry out the effects, as far as the process is let run."""
+        engine = self.host.world.engine
+        while True:
+            while self._effects:
+                if self.ambush is not None:
+                    self.ambush(self._effects[0])
+                    if self.dead:
+                        return
+                    if engine.now_s < self.held_until_s:
+                        self.soon()
+                        return
+                self._carry_out(self._effects.popleft())
+            if not self._inbox and self._stepped_s == engine.now_s:
+                break
+            inbox, self._inbox, self._stepped_s = self._inbox, [], engine.now_s
             self._effects.extend(self.machine.step(self.host.clock.now_s(), inbox))
-        if self._effects or self._inbox:
-            self.soon(0.00005)
-        else:
-            self._sleep()
+        self._sleep()
 
     def _sleep(self) -> None:
         engine = self.host.world.engine
@@ -129,125 +73,6 @@ class WardenProcess(Process):
             self.host.world.net.send(self.host.name, effect.witness, effect.message)
         else:
             self.host.hands.take(effect)
-
-
-class Hands(Process):
-    """What speaks to QEMU: strictly one thing after the other."""
-
-    def __init__(self, host: Host, boot: str, copies: dict[str, Copy]) -> None:
-        """Begin with a closed gate, and say so; guests may have been left by hands before."""
-        super().__init__(host, "hands")
-        self.boot = boot
-        self.order: Order | None = None
-        self.copies = copies
-        self.open_epoch = max((copy.epoch for copy in copies.values()), default=0)
-        self.soon()
-        self._todo: deque[Order | Start] = deque()
-        self._drained_s: dict[str, float] = {}
-        self._act: Callable[[], None] | None = None
-
-    def take(self, it: Order | Start) -> None:
-        """Queue it."""
-        self._todo.append(it)
-        self.soon(0.0005)
-
-    def work(self) -> None:
-        """Finish what was checked before, then the next in the queue, then report."""
-        if self._act is not None:
-            act, self._act = self._act, None
-            act()
-        elif self._todo:
-            it = self._todo.popleft()
-            if isinstance(it, Start):
-                self.check_start(it)
-            else:
-                self._obey(it)
-        self._settle()
-        if self._todo or self._act is not None:
-            self.soon(0.0005)
-        self._report()
-
-    def gate_is_open(self, it: Start) -> bool:
-        """Whether the start may come: same boot, same lease, and the lease is held."""
-        order = self.order
-        return (
-            order is not None
-            and order.verb is Verb.OPEN
-            and (it.boot, it.epoch) == (self.boot, self.open_epoch)
-        )
-
-    def check_start(self, it: Start) -> None:
-        """First look, then act: between the two the process may be suspended, but does nothing else."""
-        if it.vm in self.copies:
-            if self.copies[it.vm].vm_epoch == it.vm_epoch:
-                it.answer()
-        elif self.gate_is_open(it):
-            self._act = lambda: self._start(it)
-
-    def _start(self, it: Start) -> None:
-        copy = Copy(it.vm, it.vm_epoch, self.host, self.boot, self.open_epoch)
-        self.copies[it.vm] = copy
-        self.host.world.engine.say(f"{self.host.name}: {it.vm} starts, epoch {it.vm_epoch}")
-        self.host.world.writes(copy)
-        it.answer()
-
-    def _obey(self, order: Order) -> None:
-        if self.order is not None and order.number < self.order.number:
-            return
-        if self.order is None or order.number > self.order.number:
-            self.order = order
-            if order.verb is Verb.OPEN:
-                self._resume(order)
-            else:
-                self._pause(order)
-
-    def _resume(self, order: Order) -> None:
-        self.open_epoch = order.epoch
-        self._drained_s.clear()
-        for copy in self.copies.values():
-            if not copy.writing:
-                self.host.world.engine.say(f"{self.host.name}: {copy.vm} resumes")
-                self.host.world.writes(copy)
-
-    def _pause(self, order: Order) -> None:
-        world = self.host.world
-        for vm, copy in self.copies.items():
-            if copy.writing and vm not in self._drained_s:
-                drain_s = world.engine.rng.uniform(0.001, self.host.drain_s)
-                self._drained_s[vm] = max(world.engine.now_s, self.host.stalled_until_s) + drain_s
-                world.engine.at(self._drained_s[vm], self.soon)
-
-    def _settle(self) -> None:
-        """Guests whose last request came back are paused now, or gone."""
-        if self.order is None or self.order.verb is Verb.OPEN:
-            return
-        world = self.host.world
-        for vm, copy in list(self.copies.items()):
-            if copy.writing:
-                due_s = self._drained_s.get(vm, 0.0)
-                if world.engine.now_s < due_s < self.host.stalled_until_s:
-                    self._drained_s[vm] = self.host.stalled_until_s + 0.001
-                    world.engine.at(self._drained_s[vm], self.soon)
-                elif due_s <= world.engine.now_s:
-                    del self._drained_s[vm]
-                    world.stops_writing(copy)
-                    world.engine.say(f"{self.host.name}: {vm} paused")
-            if not copy.writing and self.order.verb is Verb.CLEAR:
-                del self.copies[vm]
-                world.engine.say(f"{self.host.name}: {vm} destroyed, its epoch is over")
-
-    def is_done(self) -> bool:
-        """Whether the latest order is carried out."""
-        if self.order is None:
-            return False
-        if self.order.verb is Verb.OPEN:
-            return True
-        return self._act is None and not any(copy.writing for copy in self.copies.values())
-
-    def _report(self) -> None:
-        number = self.order.number if self.order is not None else 0
-        report = Report(number, self.is_done(), self.open_epoch)
-        self.host.world.engine.after(0.0002, lambda: self.host.warden.hear(report))
 
 
 class Dog:
@@ -302,14 +127,33 @@ class Host:
         self.latency_s = timing.latency_s
         self.stalled_until_s = self.excused_until_s = 0.0
         self.boots = 0
+        self.opened_epoch = 0  # what the agent remembers as long as the boot
+        self.vm_epochs: dict[str, int] = {}
+        self.fences: dict[str, int] = {}
         self.powered, self.falling = False, False
         self.power_on()
         world.net.listen(name, self._hear)
 
     @property
+    def lease_name(self) -> str:
+        """What its lease calls it."""
+        return self.name
+
+    @property
     def boot(self) -> str:
         """The boot id."""
         return f"{self.name}.{self.boots}"
+
+    def settled(self, now_s: float) -> bool:
+        """Whether it is up, its gate open, and nothing holds its processes back."""
+        order = self.hands.order
+        return (
+            self.powered
+            and order is not None
+            and order.verb is Verb.OPEN
+            and self.warden.ambush is None
+            and now_s > max(self.warden.held_until_s, self.hands.held_until_s)
+        )
 
     def power_on(self) -> None:
         """Boot."""
@@ -317,11 +161,15 @@ class Host:
             return
         self.boots += 1
         self.powered, self.falling = True, False
+        self.opened_epoch = 0
+        self.vm_epochs, self.fences = {}, {}
         self.hands = self.world.parts.hands(self, self.boot, {})
         self.warden = self._new_warden()
 
     def _new_warden(self) -> WardenProcess:
-        machine = self.world.parts.warden(self.name, self.boot, tuple(self.world.witnesses), self.timing)
+        machine = self.world.parts.warden(
+            self.lease_name, self.boot, tuple(self.world.witnesses), self.timing
+        )
         return WardenProcess(self, machine)
 
     def restart_warden(self) -> None:
@@ -374,6 +222,37 @@ class Host:
         self.stalled_until_s = max(self.stalled_until_s, now_s + seconds)
         self.excused_until_s = max(self.excused_until_s, self.stalled_until_s + 2 * self.timing.reset_s)
 
-    def _hear(self, sender: str, message: AnyMessage) -> None:
-        if self.powered:
+    def hand_over(self, copy: Copy, it: Move, answer: Callable[[Any], None]) -> None:
+        """A migration ends: the guest stops here and is there, paused; or it goes on here."""
+        there, world = self.world.hosts[it.to], self.world
+        copy.moving = False
+        if not self.powered or self.boot != copy.boot:
+            return
+        if self.hands.copies.get(copy.vm) is not copy:
+            answer("refused")
+            return
+        if not copy.writing or not there.powered or (self.name, there.name) in world.net.cut:
+            world.engine.say(f"{self.name}: {copy.vm} cannot move to {it.to}")
+            answer("refused")
+            return
+        del self.hands.copies[copy.vm]
+        world.stops_writing(copy)
+        self.vm_epochs[copy.vm] = copy.vm_epoch + 1  # a late order to start it here is void
+        world.sql.ended[copy.vm, copy.vm_epoch] = f"moved to {it.to}"
+        world.engine.say(f"{there.name}: {copy.vm} has arrived, paused")
+        there.hands.arrive(Copy(copy.vm, it.vm_epoch, there, there.boot, there.opened_epoch, admitted=False))
+        answer("done")
+
+    def _hear(self, sender: str, message: Any) -> None:
+        if not self.powered:
+            return
+        if isinstance(message, Request):
+            boot, nonce = self.boot, message.nonce
+
+            def answer(said: Any) -> None:
+                if self.powered and self.boot == boot:
+                    self.world.net.send(self.name, sender, Reply(nonce, said))
+
+            self.hands.take(Asked(message.question, answer))
+        else:
             self.warden.hear(Heard(sender, message))

@@ -6,15 +6,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tegar.guard.datagram import Ack, AnyMessage
+from tegar.guard.datagram import Ack, AnyMessage, AskMany
 from tegar.guard.judge import FRESH_S
 from tegar.guard.timing import Timing
 from tegar.guard.warden import Warden
 from tegar.guard.witness import Witness
 from tegar.sim.ha.engine import Engine, Rate
-from tegar.sim.ha.host import Bmc, Copy, Hands, Host
-from tegar.sim.ha.manager import Manager, Sql
+from tegar.sim.ha.hands import Copy, Hands
+from tegar.sim.ha.host import Bmc, Host
+from tegar.sim.ha.manager import Manager
 from tegar.sim.ha.net import Net
+from tegar.sim.ha.sagas import Sagas
+from tegar.sim.ha.server import Server
+from tegar.sim.ha.sql import SagaRow, Sql
+
+LEARNT_S = 1.6  # after so long a leader knows what SQL says: a second, and what is under way
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Parts:
     witness: type[Witness] = Witness
     hands: type[Hands] = Hands
     manager: type[Manager] = Manager
+    sagas: type[Sagas] = Sagas
+    host: type[Host] = Host
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Plan:
     rates: bool = True
     start_s: float = 0.02
     boot_s: float = 6.0
+    move_s: float = 1.5
+    servers: int = 1
     parts: Parts = field(default_factory=Parts)
 
 
@@ -77,18 +87,23 @@ class WitnessNode:
     def _hear(self, sender: str, message: AnyMessage) -> None:
         if not self.up:
             return
-        answer = self.machine.take(self.clock.now_s(), message)
+        now_s = self.clock.now_s()
+        if isinstance(message, AskMany):
+            for part in self.machine.survey(now_s, message):
+                self.world.net.send(self.name, sender, part)
+            return
+        answer = self.machine.take(now_s, message)
         if answer is not None:
-            self.world.accepted(self.name, answer)
+            self.world.accepted(self, answer)
             self.world.net.send(self.name, sender, answer)
 
 
 class World:
     """Hosts, witnesses, a manager, a network; and what must never happen."""
 
-    def __init__(self, seed: int, plan: Plan) -> None:
+    def __init__(self, seed: int, plan: Plan, *, engine: Engine | None = None) -> None:
         """Begin with everything up and no VM started."""
-        self.engine = Engine(seed)
+        self.engine = engine or Engine(seed)
         self.plan, self.parts, self.boot_s = plan, plan.parts, plan.boot_s
         self.net = Net(self.engine, wire=plan.wire)
         self.longest_dead_s = max(timing.dead_s for timing in plan.hosts)
@@ -102,28 +117,102 @@ class World:
         for i in range(plan.witnesses):
             self.witnesses[f"w{i + 1}"] = WitnessNode(self, f"w{i + 1}", rates())
         self.hosts = {
-            f"h{i + 1}": Host(self, f"h{i + 1}", timing, bmc)
+            f"h{i + 1}": self.parts.host(self, f"h{i + 1}", timing, bmc)
             for i, (timing, bmc) in enumerate(zip(plan.hosts, plan.bmcs, strict=True))
         }
-        self.sql = Sql([f"vm{i + 1}" for i in range(plan.vms)])
-        self.manager_clock = Rate(self.engine, rates(), -rng.uniform(0, 1e5))
-        self.manager: Manager = self.parts.manager(self, self.sql)
+        self.sql = Sql(self.engine, [f"vm{i + 1}" for i in range(plan.vms)])
+        self.why: dict[str, str] = {}  # what sagas wait for
+        self.armed_s = self.disarmed_s = -1.0
+        self._stall_said: dict[str, tuple[bool, float]] = {}
+        self._stalled_since_s: float | None = None
+        self.starts = self._uuids = 0
+        names = ["m", *(f"m{i}" for i in range(2, plan.servers + 1))][: plan.servers]
+        self.server_clocks = {name: Rate(self.engine, rates(), -rng.uniform(0, 1e5)) for name in names}
+        self.servers = {name: Server(self, name) for name in names}
 
-    def restart_manager(self) -> None:
-        """A new manager that knows only what is in SQL."""
-        self.manager.dead = True
-        self.manager = self.parts.manager(self, self.sql)
+    def new_uuid(self) -> str:
+        """Return a name that nothing had before."""
+        self._uuids += 1
+        return f"saga{self._uuids}"
+
+    @property
+    def leader(self) -> Server | None:
+        """The server that leads, as the database has it."""
+        holder = self.sql.tables.leader[0]
+        return next((s for s in self.servers.values() if s.uuid == holder and not s.dead), None)
+
+    def restart_server(self, name: str) -> None:
+        """Start a server anew; it knows only what is in SQL."""
+        self.servers[name].dead = True
+        self.servers[name] = Server(self, name)
+
+    def migrate(self, vm: str, to: str = "") -> None:
+        """A user asks for a migration of a running VM; any server that lives takes the job."""
+        server = next((s for s in self.servers.values() if not s.dead), None)
+        row = self.sql.tables.vms[vm]
+        if server is None or row.state != "running":
+            return
+        saga = SagaRow("migrate", vm, self.new_uuid(), server.uuid, first=to)
+        if self.sql.submit(server.uuid, vm, saga):
+            self.engine.say(f"{server.name}: {vm} is to move{f' to {to}' if to else ''}")
+            server.begin(saga)
+
+    def arm(self, *, armed: bool) -> None:
+        """An operator arms or disarms HA."""
+        self.engine.say("an operator arms HA" if armed else "an operator disarms HA")
+        self.disarmed_s = -1.0 if armed else self.engine.now_s
+        self.sql.tables.armed = armed
+
+    def reaches(self, server: str, host: str) -> bool:
+        """Whether a server and a host's kernel hear each other: TCP notices when they do not."""
+        cut = self.net.cut
+        return self.hosts[host].powered and (server, host) not in cut and (host, server) not in cut
+
+    def says_stalled(self, host: Host) -> bool:
+        """Whether the host's latest report said that its storage hangs; it reports while it is reached."""
+        now_s = self.engine.now_s
+        if host.powered and not self.net.cut.intersection((("m", host.name), (host.name, "m"))):
+            self._stall_said[host.name] = (host.stalled_until_s > now_s, now_s)
+        said = sum(stalls for stalls, _ in self._stall_said.values())
+        if 2 * said <= len(self.hosts):
+            self._stalled_since_s = None
+        elif self._stalled_since_s is None:
+            self._stalled_since_s = now_s
+        return self._stall_said.get(host.name, (False, 0.0))[0]
 
     # ── invariants ────────────────────────────────────────────────────────────────────────────────
 
-    def accepted(self, witness: str, answer: AnyMessage) -> None:
+    def accepted(self, witness: WitnessNode, answer: AnyMessage) -> None:
         """Note which boots a majority accepted, for the invariant on first leases."""
         if isinstance(answer, Ack):
-            self.leased_boots.setdefault(answer.boot, set()).add(witness)
-            self.accepted_s.setdefault((answer.host, witness), deque(maxlen=16)).append(self.engine.now_s)
+            self.leased_boots.setdefault(answer.boot, set()).add(witness.name)
+            self.accepted_s.setdefault((answer.host, witness.name), deque(maxlen=16)).append(
+                self.engine.now_s
+            )
+
+    def promise_asked(self, host: str) -> None:
+        """A manager asks a witness to accept no more of a host's lease."""
+        self._nobody_is_fenced(f"the lease of {host} is to be ended")
+
+    def _nobody_is_fenced(self, what: str) -> None:
+        """Neither while HA is disarmed nor while most hosts say that their storage hangs."""
+        now_s, late_s = self.engine.now_s, LEARNT_S + self.net.delay_s
+        if 0 <= self.disarmed_s < now_s - late_s and not self._late_server():
+            self.engine.violate(f"{what} though HA is disarmed")
+        since_s = self._stalled_since_s
+        if since_s is not None and since_s < now_s - late_s and not self._late_server():
+            self.engine.violate(f"{what} though storage hangs for most hosts")
+
+    def _late_server(self) -> bool:
+        """Whether a server acts on what it knew before it was suspended or lost the database."""
+        long_ago_s = self.engine.now_s - 2 * LEARNT_S
+        return self.sql.away_until_s > long_ago_s or any(
+            s.held_until_s > long_ago_s for s in self.servers.values()
+        )
 
     def power_asked(self, host: Host) -> None:
         """Power may be cut only if, when the witnesses spoke, no majority had accepted the lease for W."""
+        self._nobody_is_fenced(f"power of {host.name} is to be cut")
         spoke_s = self.engine.now_s - FRESH_S - 2 * self.net.delay_s
         heard = sorted(
             (max((at_s for at_s in self.accepted_s.get((host.name, w), ()) if at_s <= spoke_s), default=0.0))
@@ -154,25 +243,56 @@ class World:
         if self.writers.get(copy.vm) is copy:
             del self.writers[copy.vm]
 
+    def settled(self) -> bool:
+        """Whether all run, no work is open, and nothing late is under way."""
+        now_s = self.engine.now_s
+        return (
+            self.leader is not None
+            and self.leader.manager is not None
+            and len(self.writers) == len(self.sql.vms)
+            and now_s > self.net.quiet_s
+            and all(saga.done for saga in self.sql.tables.sagas.values())
+            and all(host.settled(now_s) for host in self.hosts.values())
+        )
+
     def expect_all_run(self) -> None:
-        """Every VM runs, or somebody can name the reason."""
+        """Every VM runs, or somebody can name the reason; and nothing is left without an owner."""
+        leader = self.leader
+        if leader is None or leader.manager is None:
+            self.engine.violate("nobody leads")
+            return
         for vm in self.sql.vms:
-            if vm not in self.writers and not self.manager.why(vm):
+            if vm not in self.writers and not leader.manager.why(vm):
                 self.engine.violate(f"{vm} runs nowhere and nobody says why")
-        self.engine.run(self.engine.now_s)
+        owners = {server.uuid for server in self.servers.values() if not server.dead}
+        for saga in self.sql.tables.sagas.values():
+            if not saga.done and saga.owner not in owners:
+                self.engine.violate(f"{saga.name} of {saga.vm} is left without an owner")
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
         self.engine.run(self.engine.now_s + seconds)
 
+    def run_until_settled(self, at_most_s: float, quiet_s: float = 3.0) -> None:
+        """Let time pass until all has been well for a while, but not longer than that."""
+        end_s, well_s = self.engine.now_s + at_most_s, 0.0
+        while self.engine.now_s < end_s and well_s < quiet_s:
+            self.run(0.5)
+            well_s = well_s + 0.5 if self.settled() else 0.0
+
     def heal(self) -> None:
         """Everything works again, except what is broken for good (BMCs)."""
         self.engine.say("all is healed")
         self.net.heal()
+        self.sql.away_until_s = min(self.sql.away_until_s, self.engine.now_s)
+        self.sql.unheard.clear()
+        if not self.sql.tables.armed:
+            self.arm(armed=True)
         for witness in self.witnesses.values():
             witness.start()
-        if self.manager.dead:
-            self.manager = self.parts.manager(self, self.sql)
+        for name, server in self.servers.items():
+            if server.dead:
+                self.restart_server(name)
         for host in self.hosts.values():
             host.stalled_until_s = min(host.stalled_until_s, self.engine.now_s)
             if not host.powered:

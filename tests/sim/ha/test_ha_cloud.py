@@ -1,0 +1,97 @@
+"""Real sagas, manager and database on simulated time: random faults, and stories that once went wrong."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tegar.model.host import Resource
+from tegar.model.vm import State
+from tegar.sim.ha.cloud import Cloud
+from tegar.sim.ha.cloud_chaos import broken_clouds, request, run_cloud
+from tegar.store.hosts import Host
+from tegar.store.restarts import Restart
+from tegar.store.vms import Vm
+
+SEEDS = 100
+BATCH = 10
+
+
+@pytest.mark.parametrize("first", range(1, SEEDS + 1, BATCH))
+def test_no_seed_of_a_whole_cloud_breaks_an_invariant(first: int) -> None:
+    assert broken_clouds(first, BATCH) == []
+
+
+def test_a_cloud_replays_exactly() -> None:
+    assert run_cloud(3) == run_cloud(3)
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    made = Cloud(1, hosts=3, vms=1, servers=2)
+    yield made
+    made.close()
+
+
+def where(cloud: Cloud) -> list[str]:
+    return [host.name for host, guest in cloud.world.guests() if guest.runs]
+
+
+def close_to_new_vms(s: Session, name: str) -> None:
+    s.scalars(select(Host).where(Host.name == name)).one().resource_state = Resource.DISABLED
+
+
+def vm(cloud: Cloud) -> Vm:
+    return cloud.db.read(lambda s: s.scalars(select(Vm)).one())
+
+
+def test_a_vm_of_a_host_without_power_runs_elsewhere_within_seconds(cloud: Cloud) -> None:
+    cloud.run(8)
+    home = where(cloud)[0]
+    cloud.guard.hosts[home].power_off("power lost")
+    cloud.run(6)
+
+    assert where(cloud) not in ([], [home])
+    assert vm(cloud).state == State.RUNNING
+
+
+def test_a_database_that_forgot_a_restart_starts_no_second_copy(cloud: Cloud) -> None:
+    cloud.run(8)
+    home = where(cloud)[0]
+    before = cloud.snapshot()
+    cloud.guard.hosts[home].power_off("power lost")
+    cloud.run(6)
+    runs_now = where(cloud)
+    cloud.fail_over(before)
+    cloud.db.tx(lambda s: close_to_new_vms(s, runs_now[0]))  # so another host is the next choice
+    cloud.run(30)
+
+    assert where(cloud) == runs_now
+    held = cloud.db.read(lambda s: s.scalars(select(Restart.held)).one())
+    assert "lost commits" in held
+
+
+def test_a_database_that_forgot_nothing_of_a_vm_lets_it_move_on(cloud: Cloud) -> None:
+    cloud.run(8)
+    cloud.fail_over(cloud.snapshot())
+    cloud.guard.hosts[where(cloud)[0]].power_off("power lost")
+    cloud.run(8)
+
+    assert vm(cloud).state == State.RUNNING
+    assert len(where(cloud)) == 1
+
+
+def test_a_vm_whose_host_dies_while_it_moves_runs_again_soon_after_the_proof(cloud: Cloud) -> None:
+    cloud.run(8)
+    home = where(cloud)[0]
+    cloud.world.times.migrate_s = 600.0
+    cloud.some_server().do(partial(request, uuid=cloud.vms[0], toss=0.0))
+    cloud.run(1)
+    assert vm(cloud).state == State.MIGRATING
+    cloud.guard.hosts[home].power_off("power lost")
+    cloud.run(20)
+
+    assert vm(cloud).state == State.RUNNING
+    assert where(cloud) not in ([], [home])
