@@ -170,5 +170,5 @@ def _network(api: Client, zone: str, physical: str, ground: Ground) -> None:
     api(
         "createNetwork", name=NETWORK, displaytext="Shared by all", zoneid=zone, networkofferingid=offering["id"],
         physicalnetworkid=physical, vlan="untagged", gateway=str(cidr[1]), netmask=str(cidr.netmask),
-        startip=str(cidr[10]), endip=str(cidr[1000]),
+        startip=str(cidr[10]), endip=str(cidr[min(4000, cidr.num_addresses - 2)]),
     )  # fmt: skip
