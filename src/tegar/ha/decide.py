@@ -29,6 +29,7 @@ STORM_S = 10.0
 CURRENT_S = 1.2  # a lease is current when a majority accepted it within so long
 HEARD_S = 0.5
 CALM_S = 10.0  # after all hosts of a cluster were silent: so long the first to return is no witness of the others' end
+READ_EVERY_S = 2.0  # under a brake power is read so often
 NEVER = 2**62  # an epoch no lease reaches, as witnesses have it
 
 
@@ -139,6 +140,13 @@ class ForceOff:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadPower:
+    """Read the host's power and cut nothing; tell :meth:`Decider.power` what was read."""
+
+    lease: LeaseId
+
+
+@dataclass(frozen=True, slots=True)
 class Proven:
     """Nothing of the lease can write any more: to be recorded."""
 
@@ -147,7 +155,7 @@ class Proven:
     evidence: str
 
 
-Effect = Ask | Teach | Later | Current | Suspect | HeardAgain | Brake | ForceOff | Proven
+Effect = Ask | Teach | Later | Current | Suspect | HeardAgain | Brake | ForceOff | ReadPower | Proven
 
 
 class Decider:
@@ -163,6 +171,7 @@ class Decider:
         self.suspects: dict[str, float] = {}
         self.stormed: set[str] = set()
         self._nobody_s: dict[int, float] = {}
+        self._read_s: dict[LeaseId, float] = {}
         self._now_s = 0.0  # of the latest look
         self.incarnations: dict[str, int] = {}
         self._seen: dict[str, dict[LeaseId, dict[str, Seen]]] = {}
@@ -271,6 +280,8 @@ class Decider:
             self.current.pop(host, None)
             self.suspects.pop(host, None)
             self.stormed.discard(host)
+        for lease in [lease for lease in self._read_s if self.current.get(lease.host) != lease]:
+            del self._read_s[lease]
         live = {lease for by in self._seen.values() for lease in by}
         for key in [key for key in self._heard_nonce if key[0] not in live]:
             del self._heard_nonce[key]
@@ -353,17 +364,20 @@ class Decider:
     def _power(self, lease: LeaseId, now_s: float) -> list[Effect]:
         """P1: only after W, when guests are paused, and only if no boot of the host is heard.
 
-        Never under the brake: what made many hosts silent at once is more likely a switch, which only
-        pauses them, than their deaths; cutting their power would make it the outage of all.
+        Under a brake it is only read: what made many hosts silent at once is more likely a switch, which
+        only pauses them, than their deaths; cutting their power would make it the outage of all.  But a
+        host that reads Off is dead all the same.
         """
-        if self.braked(lease):
-            return []
         known = self.facts.hosts.get(lease.host)
-        if known is None or not (known.bmc and known.armed) or self.stalled(known.cluster):
+        if known is None or not (known.bmc and known.armed):
             return []
         if (lease.host, lease.boot) in self._forcing or self.current.get(lease.host, lease) != lease:
             return []
         if not self.silent(lease, now_s, known.force_off_s):
             return []
+        held = self.braked(lease) or self.stalled(known.cluster)
+        if held and now_s - self._read_s.get(lease, -READ_EVERY_S) < READ_EVERY_S:
+            return []
         self._forcing.add((lease.host, lease.boot))
-        return [ForceOff(lease)]
+        self._read_s[lease] = now_s
+        return [ReadPower(lease) if held else ForceOff(lease)]

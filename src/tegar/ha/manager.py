@@ -67,6 +67,10 @@ class Power(Protocol):
         """Cut a host's power; return the evidence that it was read as Off, empty when it was not."""
         ...
 
+    def reads_off(self, host_id: int) -> str:
+        """Cut nothing; return the evidence that a host's power reads Off, empty when it does not."""
+        ...
+
 
 class NoPower:
     """No host has a BMC."""
@@ -76,6 +80,10 @@ class NoPower:
         return frozenset()
 
     def off(self, host_id: int) -> str:
+        """Return no evidence."""
+        return ""
+
+    def reads_off(self, host_id: int) -> str:
         """Return no evidence."""
         return ""
 
@@ -163,7 +171,9 @@ class Manager:
                 case decide.Brake(cluster, hosts):
                     self._brake(cluster, hosts)
                 case decide.ForceOff(lease):
-                    self._force_off(lease)
+                    self._power(lease, self.power.off)
+                case decide.ReadPower(lease):
+                    self._power(lease, self.power.reads_off)
                 case decide.Proven(lease, kind, evidence):
                     self._proven(lease, kind, evidence)
         for witness, leases in asked.items():
@@ -271,17 +281,17 @@ class Manager:
         while self._tx(lost.submit) == lost.AT_ONCE:
             pass
 
-    def _force_off(self, lease: LeaseId) -> None:
+    def _power(self, lease: LeaseId, ask: Callable[[int], str]) -> None:
         host_id = self._host_id(lease.host)
         if host_id is None:
             return
-        log.get("ha").warning("power off asked for", host=self._name(lease))
+        log.get("ha").warning("power is asked", host=self._name(lease), how=ask.__name__)
 
         def work() -> Callable[[], None]:
             try:
-                evidence = self.power.off(host_id)
+                evidence = ask(host_id)
             except TegarError as e:
-                log.get("ha").warning("power not off", host_id=host_id, error=str(e))
+                log.get("ha").warning("power does not read Off", host_id=host_id, error=str(e))
                 evidence = ""
             return lambda: self._carry_out(self.decider.power(lease, evidence))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tegar.model.power import Power
 from tegar.saga import bmc
 from tegar.saga.env import Env
 from tegar.store import bmcs
@@ -31,3 +32,15 @@ class BmcPower:
         """
         row = self._env.db.read(lambda s: bmcs.usable_of(s, host_id))
         return bmc.prove_off(self._env, row, WITHIN_S) if row is not None else ""
+
+    def reads_off(self, host_id: int) -> str:
+        """Return the evidence that a host's BMC reads Off, empty when it reads anything else.
+
+        Raises:
+            TegarError: it cannot be asked.
+        """
+        row = self._env.db.read(lambda s: bmcs.usable_of(s, host_id))
+        if row is None:
+            return ""
+        read = bmc.reach(self._env, row).ask(lambda driver, spec: driver.read(spec, within_s=WITHIN_S))
+        return f"the BMC at {row.address} read Off; it was not told to" if read == Power.OFF else ""

@@ -233,3 +233,20 @@ def test_an_operators_word_lifts_the_brake_of_one_host() -> None:
         case.say(7.0, host, age_s=7.0)
 
     assert kinds(case.look(7.0), Later) == [Later(LeaseId("h1", "b1", 0), 0.0)]
+
+
+def test_under_the_brake_power_is_read_and_not_cut() -> None:
+    case = Case("h1", "h2", "h3", "h4", facts=HostFacts(1, bmc=True))
+    for host in ("h1", "h2", "h3"):
+        case.say(4.0, host, age_s=4.0)
+    found = case.look(4.0)
+
+    assert not kinds(found, ForceOff)
+    assert {e.lease.host for e in found if isinstance(e, decide.ReadPower)} == {"h1", "h2", "h3"}
+    lease = LeaseId("h1", "b1", 0)
+    assert case.decider.power(lease, "") == []
+    for host in ("h1", "h2", "h3"):
+        case.say(4.5, host, age_s=4.5)
+    assert not kinds(case.look(4.5), decide.ReadPower)
+
+    assert case.decider.power(lease, "read Off") == [Proven(lease, Proof.POWER, "read Off")]

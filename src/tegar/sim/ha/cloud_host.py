@@ -120,3 +120,8 @@ class CloudPower:
         self._cloud.guard.hosts[name].power_off("power off")
         self._cloud.engine.after(5, self._cloud.guard.hosts[name].power_on)
         return "read Off"
+
+    def reads_off(self, host_id: int) -> str:
+        """Read the power."""
+        self._cloud.stage.sleep(0.3)
+        return "" if self._cloud.guard.hosts[f"h{host_id}"].powered else "read Off"

@@ -142,6 +142,8 @@ class Manager:
                     say(f"{name}: brake, {len(hosts)} hosts suspect at once")
                 case decide.ForceOff(lease):
                     self._force_off(lease)
+                case decide.ReadPower(lease):
+                    self.server.later(0.3, self._read_power, lease)
                 case decide.Proven(lease, kind, evidence):
                     self.server.reach("proven")
                     self.server.do(self._record, lease, kind, evidence)
