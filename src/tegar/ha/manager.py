@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from tegar.guard import datagram
 from tegar.guard.datagram import Answer
-from tegar.ha import decide, facts, lost, stage
+from tegar.ha import decide, due, facts, lost, stage
 from tegar.ha.decide import TICK_S, Decider, Effect, Facts, LeaseId
 from tegar.ha.facts import EVERY_EPOCH, Picture
 from tegar.kernel import log
@@ -31,6 +31,7 @@ from tegar.store.leases import HostLease
 from tegar.wire.guard import GetGuard
 
 LEASE = "ha"
+HELD_S = 0.5  # who may start next is asked so often while somebody waits
 FRESH_S = 1.0  # what SQL says is read again after so long
 FLAP_S, FLAPS, QUARANTINE_S = 600.0, 3, 900.0
 T = TypeVar("T")
@@ -101,6 +102,8 @@ class Manager:
     _read_s: float = -1e9
     _due: list[tuple[float, LeaseId]] = field(default_factory=list)
     _looked_s: float = -1e9
+    _handed_s: float = -1e9
+    _waiting: bool = False
 
     # ── what wakes it ─────────────────────────────────────────────────────────────────────────────
 
@@ -126,6 +129,8 @@ class Manager:
     def _look(self, now_s: float) -> None:
         if now_s - self._read_s >= FRESH_S:
             self._read()
+            self._hand_over()
+        elif self._waiting and now_s - self._handed_s >= HELD_S:
             self._hand_over()
         self._carry_out(self.decider.look(now_s, self._picture.facts))
         self._carry_out(self.decider.questions(self.env.clock.mono_s(), self._picture.facts))
@@ -264,12 +269,14 @@ class Manager:
         self._read()
 
     def _hand_over(self) -> None:
-        """Let go of all that ran on the dead, and submit what is due."""
+        """Let go of all that ran on the dead, and start what is due."""
         now_s = self.env.clock.now_s()
-        while self._tx(lambda s: lost.hand_over(s, now_s)) == lost.AT_ONCE:
-            pass
-        while self._tx(lost.submit) == lost.AT_ONCE:
-            pass
+        while True:
+            more = self._tx(lambda s: lost.hand_over(s, now_s)) == lost.AT_ONCE
+            turn = self._tx(lambda s: due.submit(s, now_s))
+            if not more and turn.started < due.AT_ONCE:
+                break
+        self._waiting, self._handed_s = turn.waiting > 0, self.env.clock.mono_s()
 
     def _force_off(self, lease: LeaseId) -> None:
         host_id = self._host_id(lease.host)
