@@ -74,7 +74,7 @@ def _placed(s: Session, run: Again) -> int | None:
         Unavailable: no host has room now.
     """
     vm = s.get_one(Vm, run.params.vm_id)
-    if vm.state != State.STARTING:
+    if vm.state != State.STARTING or not _is_mine(s, run):
         return None
     for held in s.scalars(select(Hold).where(Hold.vm_id == vm.id)).all():
         if held.boot and proof_of(s, held.host_id, held.boot, held.epoch):
@@ -116,6 +116,11 @@ def _given_up(s: Session, run: Again, host_id: int, why: str) -> None:
     _held(s, run, why)
 
 
+def _is_mine(s: Session, run: Again) -> bool:
+    """Return whether the VM still waits for this saga: nobody withdrew it, and it was not lost again since."""
+    return s.scalar(select(Restart.saga_id).where(Restart.vm_id == run.params.vm_id)) == run.saga_id
+
+
 def _mine(run: Again) -> Update:
     """Return an update of the row of this restart; one that was lost again since has another."""
     mine = update(Restart).where(Restart.vm_id == run.params.vm_id, Restart.saga_id == run.saga_id)
@@ -132,10 +137,12 @@ def say_running(run: Again) -> None:
 
     def work(s: Session) -> None:
         vm, now_s = s.get_one(Vm, run.params.vm_id), run.env.clock.now_s()
+        if not _is_mine(s, run):
+            return
         if vm.state == State.STARTING and vm.ha_ready:
             s.execute(_mine(run).values(running_s=now_s, held=""))
-        elif vm.state != State.RUNNING or not vm.ha_ready:
-            s.execute(delete(Restart).where(Restart.vm_id == vm.id, Restart.saga_id == run.saga_id))
+        elif vm.state != State.RUNNING:
+            s.execute(delete(Restart).where(Restart.vm_id == vm.id))
         if vm.state != State.STARTING:
             return
         vm.vnc_port, vm.last_host_id, vm.updated_s = run.result(bring_up), vm.host_id, now_s
