@@ -59,7 +59,7 @@ def _load(env: Env, host: Host) -> HostLoad | None:
 
 
 def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
-    before = hosts.pulses(s, list(loads))
+    before = {host_id: pulse.stalled for host_id, pulse in hosts.pulses(s, list(loads)).items()}
     named = {uuid for load in loads.values() for uuid in load.stalled}
     pools = (
         dict(s.execute(select(Pool.uuid, Pool.name).where(Pool.uuid.in_(named), live(Pool))).all())
@@ -79,7 +79,7 @@ def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
                 stalled=stalled,
             )
         )
-        if host_id in before and stalled != before[host_id].stalled:
+        if stalled != before.get(host_id, stalled):
             _stalled(s, host_id, [pools[uuid] for uuid in hang])
 
 
