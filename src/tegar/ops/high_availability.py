@@ -174,7 +174,8 @@ def pending(ctx: Ctx) -> list[Pending]:
     stmt = select(Vm).where(live(Vm), Vm.state == State.STARTING, Vm.ha.is_(True))
     vms = ctx.s.scalars(stmt.order_by(Vm.ha_priority, Vm.id)).all()
     ids, uuids = [vm.id for vm in vms], [vm.uuid for vm in vms]
-    restarts = {row.vm_id: row for row in ctx.s.scalars(select(Restart).where(Restart.vm_id.in_(ids)))}
+    waits = select(Restart).where(Restart.vm_id.in_(ids), Restart.running_s.is_(None))
+    restarts = {row.vm_id: row for row in ctx.s.scalars(waits)}
     mine = or_(
         SagaRow.instance_uuid.in_(uuids), SagaRow.id.in_([r.saga_id for r in restarts.values() if r.saga_id])
     )

@@ -32,7 +32,8 @@ def withdraw(s: Session, vm: Vm) -> bool:
     The saga of its restart finds that it is over.  Should that take a place at this moment, one of the two
     loses and is repeated, for both write the VM's row.
     """
-    if vm.state != State.STARTING or s.get(Restart, vm.id) is None:
+    row = s.get(Restart, vm.id)
+    if vm.state != State.STARTING or row is None or row.running_s is not None:
         return False
     for held in s.scalars(select(Hold).where(Hold.vm_id == vm.id)):
         if not held.boot or proof_of(s, held.host_id, held.boot, held.epoch) is None:
