@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support.until import until
 from tegar.agent.bridge import Bridges
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
@@ -168,6 +169,28 @@ def test_an_unknown_mac_gets_no_lease_and_an_unknown_address_no_metadata(
     assert wire.lease(space) == ""
     sh("ip", "-n", space, "addr", "add", "10.77.7.200/24", "dev", "eth0")
     assert wire.get(space, "/latest/user-data", "10.77.7.2") == ""
+
+
+def test_a_guests_port_is_knocked_at_from_beside_it(wire: Wire, routers: NamespaceRouters) -> None:
+    id, one = str(uuid.uuid4()), guest(1)
+    routers.apply(router(wire, 1, one, id=id))
+    space = wire.client(1, one.mac)
+    sh("ip", "-n", space, "addr", "add", f"{one.ip}/24", "dev", "eth0")
+    assert not routers.knock(id, one.ip, 5432)
+
+    argv = ("ip", "netns", "exec", space, "busybox", "nc", "-l", "-p", "5432")
+    with subprocess.Popen(argv) as listener:
+        try:
+            until(
+                lambda: "5432" in sh("ip", "netns", "exec", space, "ss", "-ltn").stdout, "the guest listens"
+            )
+            accepted = routers.knock(id, one.ip, 5432)
+        finally:
+            listener.kill()
+
+    assert accepted
+    with pytest.raises(AgentRefused, match="is not here"):
+        routers.knock(str(uuid.uuid4()), one.ip, 5432)
 
 
 def test_one_more_guest_restarts_nothing(wire: Wire, routers: NamespaceRouters) -> None:

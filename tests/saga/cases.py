@@ -10,7 +10,8 @@ from typing import Any
 from saga.law import Allowed, Case, case
 from support.cloud import ApiError, Cloud
 from support.picture import Picture
-from tegar.loop import vm_power
+from tegar.loop import guest_health, vm_power
+from tegar.model.settings import HA_GUEST_SILENT_S
 
 HELLO = base64.b64encode(b"hello").decode()
 
@@ -192,6 +193,37 @@ def die(cloud: Cloud) -> None:
 
 
 case(Case("vm.restart", important, die))
+
+
+def waiting(cloud: Cloud) -> None:
+    """Build a zone with a VM that has HA and whose process died when no host would take it."""
+    important(cloud)
+    for host in cloud.api("listHosts", type="Routing")["host"]:
+        cloud.api("updateHost", id=host["id"], allocationstate="Disable")
+    die(cloud)
+
+
+case(Case("vm.withdraw", waiting, of_vm("stopVirtualMachine")))
+case(Case("vm.destroy", waiting, of_vm("destroyVirtualMachine"), "waiting"))
+
+
+def replaceable(cloud: Cloud) -> None:
+    """Build a zone with a VM that has HA, is restarted elsewhere when its guest hangs, and whose agent answered."""
+    important(cloud)
+    cloud.api("updateVirtualMachine", id=_vm(cloud), **{"details[0].ha.guest.action": "restart"})
+    cloud.clock.sleep(1)
+    guest_health.round(cloud.env)
+
+
+def hang(cloud: Cloud) -> None:
+    """Let the guest hang, and be seen."""
+    for _, guest in cloud.world.guests():
+        guest.deaf = True
+    cloud.clock.sleep(HA_GUEST_SILENT_S.default + 1)
+    guest_health.round(cloud.env)
+
+
+case(Case("vm.replace", replaceable, hang))
 
 
 # ── volumes ──

@@ -61,7 +61,8 @@ def test_transactions_that_place_one_group_come_one_after_the_other(cloud: Cloud
     def place(n: int) -> int:
         def work(s: object) -> int:
             vm = s.get_one(Vm, ids[n])  # type: ignore[attr-defined]
-            return hold.take(s, vm, hold.request(s, vm, only_host_id=None)).host_id  # type: ignore[arg-type]
+            wanted = hold.request(s, vm, only_host_id=None)  # type: ignore[arg-type]
+            return hold.take(s, vm, wanted, now_s=0).host_id  # type: ignore[arg-type]
 
         return cloud.db.tx(work)
 

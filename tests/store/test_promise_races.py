@@ -62,9 +62,9 @@ def test_transactions_that_place_at_once_come_one_after_the_other(cloud: Cloud) 
     def place(n: int) -> str:
         def work(s: Session) -> str:
             vm = s.get_one(Vm, ids[n])
-            hold.take(
-                s, vm, hold.request(s, vm, only_host_id=None), promise.keeping(s, vm, cloud.clock.now_s())
-            )
+            now_s = cloud.clock.now_s()
+            wanted = hold.request(s, vm, only_host_id=None)
+            hold.take(s, vm, wanted, promise.keeping(s, vm, now_s), now_s=now_s)
             return "placed"
 
         try:

@@ -29,12 +29,13 @@ class Machine:
         accel: str,
         hypervisor: Callable[[], str],
         can: tuple[str, ...],
+        stalled: Callable[[], tuple[str, ...]],
     ) -> None:
         self._config = config
         self._reporter = reporter
         self._accel = accel
         self._hypervisor = hypervisor
-        self._can = can
+        self._can, self._stalled = can, stalled
         self._uuid = persistent_uuid(config.state_dir / "host.uuid")
         self._lock = threading.Lock()
         self._ticks = _cpu_ticks()
@@ -69,7 +70,7 @@ class Machine:
                 self._busy = (self._ticks[1] - before[1]) / total if total > 0 else 0.0
                 self._at_s = now_s
             total_bytes, available_bytes = _memory()
-            return HostLoad(min(1.0, max(0.0, self._busy)), total_bytes - available_bytes)
+            return HostLoad(min(1.0, max(0.0, self._busy)), total_bytes - available_bytes, self._stalled())
 
     def report_to(self, host_uuid: str, urls: tuple[str, ...], secret: str) -> None:
         """Remember where to report."""

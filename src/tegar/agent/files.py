@@ -14,10 +14,12 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 STALE_PART_S = 24 * 3600  # a half-made file untouched for this long has nobody left who makes it
+FULL = {errno.ENOSPC, errno.EDQUOT}
 AWAY = {
     errno.EIO,
     errno.ESTALE,
@@ -182,6 +184,19 @@ def _sweep(at: Tree, path: str) -> None:
         return  # another host swept it, or it is not a file
 
 
+def touch(root: str) -> dict[str, object]:
+    """Write to a root and flush it, so that the answer is the storage's; one that is full answers, too."""
+    at, name = tree(root), f"/.probe.{secrets.token_hex(6)}"
+    try:
+        at.write(name, b"tegar")
+    except OSError as e:
+        if e.errno not in FULL:
+            raise
+    with suppress(FileNotFoundError):
+        at.unlink(name)
+    return {}
+
+
 def stat(root: str, path: str) -> dict[str, object]:
     """Report whether a file is there."""
     try:
@@ -246,6 +261,7 @@ def get(root: str, path: str) -> dict[str, object]:
 VERBS: dict[str, Callable[..., dict[str, object]]] = {
     "open": open_root,
     "stat": stat,
+    "touch": touch,
     "publish": publish,
     "unlink": unlink,
     "put": put,
@@ -260,7 +276,7 @@ def main(argv: list[str]) -> None:
     except OSError as e:
         why = e.strerror or str(e)
         away = isinstance(e, NotADirectoryError) or e.errno in AWAY or argv[1].startswith("nfs://")
-        kind = "unavailable" if away or argv[0] == "open" else "refused"
+        kind = "unavailable" if away or argv[0] in ("open", "touch") else "refused"
         answer = {kind: f"{why} ({argv[1]})" if argv[1] not in why else why}
     print(json.dumps(answer))
 

@@ -193,6 +193,14 @@ class Routers(Protocol):
         """Return what runs."""
         ...
 
+    def knock(self, uuid: str, ip: str, port: int) -> bool:
+        """Return whether a TCP port accepts, seen from inside the router's namespace; never waits long.
+
+        Raises:
+            AgentRefused: the router is not here.
+        """
+        ...
+
 
 class Box(Protocol):
     """The machine as a whole."""

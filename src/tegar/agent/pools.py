@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from tegar.agent import child, qemu_img
 from tegar.agent.places import DiskSource, Places, Root, check_uuid, volume_name
@@ -12,6 +13,7 @@ from tegar.model.spec import DiskSpec, PoolSpec, StoreSpec
 from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
 
 COPY_DEADLINE_S = 4 * 3600.0
+TOUCH_S = 600.0
 
 
 class FilePools:
@@ -22,8 +24,8 @@ class FilePools:
     to the overlay's own name); such a pool is bound to its server's address.  Files are made under a hidden name and linked to their own when they are whole.
     """
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, places: Places, on_open: Callable[[PoolSpec], None] = lambda pool: None) -> None:
+        self._places, self._on_open = places, on_open
         self._cache: dict[str, str] = {}
         self._seeding: Works[SeedFacts] = Works()
 
@@ -32,7 +34,16 @@ class FilePools:
         root = self._places.pool(pool)
         said = child.files("open", root.url, *(["make"] if root.make else []), what=_name(pool))
         self._cache[pool.uuid] = "none" if said["direct"] else "writeback"
+        self._on_open(pool)
         return PoolFacts(_int(said["capacity_bytes"]), _int(said["used_bytes"]))
+
+    def touch(self, pool: PoolSpec) -> None:
+        """Write to the pool, however long it takes: a mount that hangs lets no child go before it is back.
+
+        Raises:
+            Unavailable: it said itself that it cannot be reached.
+        """
+        child.files("touch", self._places.pool(pool).url, what=f"probe of {_name(pool)}", timeout_s=TOUCH_S)
 
     def source(self, disk: DiskSpec) -> DiskSource:
         """Return what a hypervisor opens for the disk.

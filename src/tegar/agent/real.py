@@ -18,15 +18,16 @@ from tegar.agent.config import Config
 from tegar.agent.fences import Fences, Locks
 from tegar.agent.guard import FileGuard, guard_file
 from tegar.agent.hands import QmpHands
-from tegar.agent.host import Host
+from tegar.agent.host import Hands, Host, Hypervisor
 from tegar.agent.images import FileImages
 from tegar.agent.paths import Paths
 from tegar.agent.places import Places
 from tegar.agent.pools import FilePools
+from tegar.agent.probes import Probes
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.xml import Options
-from tegar.kernel.errors import Unavailable
+from tegar.kernel.errors import TegarError, Unavailable
 from tegar.wire.boot import boot_id
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,8 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         folder.mkdir(parents=True, exist_ok=True)
     kind = config.accel or accel()
     places, bridges = Places(config.mount_dir), Bridges()
-    disks = FilePools(places)
+    probes = Probes(lambda pool: disks.touch(pool), lambda: go_on(virt, hands))
+    disks = FilePools(places, probes.watch)
     reporter = Reporter(config.state_dir / "report-to.json", verify)
     hands = QmpHands(
         sockets_for_qemu(Paths(config.run_dir)),
@@ -81,9 +83,10 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     except Unavailable as e:
         log.warning("libvirtd does not answer yet", why=str(e))
     threading.Thread(target=virt.learn_emulators, name="emulators", daemon=True).start()
+    probes.start()
     can = abilities(places, bridges)
     return Host(
-        box=Machine(config, reporter, accel=kind, hypervisor=virt.version, can=can),
+        box=Machine(config, reporter, accel=kind, hypervisor=virt.version, can=can, stalled=probes.stalled),
         virt=virt,
         disks=disks,
         images=FileImages(places, config.scratch, config.fetch_denied),
@@ -94,6 +97,23 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         hands=hands,
         guard=FileGuard(config, hands),
     )
+
+
+def go_on(virt: Hypervisor, hands: Hands) -> bool:
+    """Let guests go on that stopped on I/O errors; return whether all could be asked."""
+    asked = True
+    try:
+        found = virt.all()
+    except TegarError as e:
+        log.warning("guests not asked to go on", why=str(e))
+        return False
+    for domain in found:
+        try:
+            hands.retry(domain.uuid)
+        except TegarError as e:
+            log.warning("a guest does not go on", uuid=domain.uuid, why=str(e))
+            asked = asked and not e.retry
+    return asked
 
 
 def sockets_for_qemu(paths: Paths) -> Paths:

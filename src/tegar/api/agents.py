@@ -28,13 +28,14 @@ MAX_BODY_BYTES = 64 * 1024
 SECRET_HEADER = "x-tegar-secret"  # noqa: S105 - the name of a header
 
 
-def app(db: Db, world: World, look: Callable[[Host], None]) -> Starlette:
+def app(db: Db, world: World, look: Callable[[Host], None], hung: Callable[[Host, str], None]) -> Starlette:
     """Return the ASGI application for agents.
 
     Args:
         db: the database.
         world: time and the vault.
         look: compares a host's VMs with their rows, when it reported something.
+        hung: is told when a host reports that the watchdog of a guest, by its uuid, fired.
     """
 
     async def run(work: Callable[[], Response]) -> Response:
@@ -52,7 +53,7 @@ def app(db: Db, world: World, look: Callable[[Host], None]) -> Starlette:
 
     async def report(http: Request) -> Response:
         body, secret = await _json(http), http.headers.get(SECRET_HEADER, "")
-        return await run(lambda: _report(db, body, secret, look))
+        return await run(lambda: _report(db, body, secret, look, hung))
 
     return Starlette(
         routes=[
@@ -100,11 +101,20 @@ def _join(db: Db, world: World, body: dict[str, str]) -> dict[str, str]:
     return {"certificate": certificate, "servers_ca": _authorities(db)["servers"]}
 
 
-def _report(db: Db, body: dict[str, str], secret: str, look: Callable[[Host], None]) -> Response:
+def _report(
+    db: Db,
+    body: dict[str, str],
+    secret: str,
+    look: Callable[[Host], None],
+    hung: Callable[[Host, str], None],
+) -> Response:
     stmt = select(Host).where(Host.uuid == body.get("host_uuid", ""), live(Host))
     host = db.read(lambda s: s.scalars(stmt).one_or_none())
     if host is None or not host.report_digest or not same(host.report_digest, digest(secret)):
         raise Refused("this host is not known, or the secret is not its own")
     log.get("agents").info("report", host=host.name, what=body.get("what", ""), vm=body.get("uuid", ""))
-    look(host)
+    if body.get("what") == "guest-hung":
+        hung(host, body.get("uuid", ""))
+    else:
+        look(host)
     return JSONResponse({"status": "heard"})

@@ -13,10 +13,11 @@ from tegar.guard.timing import DEFAULT
 from tegar.ha.decide import NEVER, Facts, HostFacts, LeaseId
 from tegar.kernel.db import live
 from tegar.model.host import Resource
-from tegar.store.hosts import Hold, Host
+from tegar.store.hosts import Hold, Host, Pulse
 from tegar.store.leases import Death, HostLease, Witness
 from tegar.store.zones import Cluster, Zone
 
+STALL_KNOWN_S = 30.0  # what a host said of its pools is believed for so long
 FLOORS_KEPT = 16  # a machine has one boot at a time; witnesses keep no more either
 EVERY_EPOCH = 2**31 - 1  # as a proof's epoch: of the whole boot
 
@@ -84,6 +85,12 @@ def read(s: Session, *, bmcs: frozenset[int] = frozenset(), stalled: frozenset[i
         {row.uuid: Known(row.id, row.name, row.url, row.cluster_id) for row in rows},
         addresses,
     )
+
+
+def stalled(s: Session, now_s: float) -> frozenset[int]:
+    """Return the ids of hosts that said lately that a pool hangs."""
+    stmt = select(Pulse.host_id).where(Pulse.stalled != "", Pulse.seen_s >= now_s - STALL_KNOWN_S)
+    return frozenset(s.scalars(stmt))
 
 
 def _force_off_s(dead_s: float) -> float:

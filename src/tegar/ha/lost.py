@@ -12,7 +12,7 @@ from tegar.model.host import State as HostState
 from tegar.model.lease import Proof
 from tegar.model.vm import Event, State
 from tegar.saga.vm_restart import RESTART_VM, RestartVm
-from tegar.store import events, hosts
+from tegar.store import events, hosts, restarts
 from tegar.store.hosts import Hold, Host
 from tegar.store.leases import Death, HostLease
 from tegar.store.restarts import Restart
@@ -58,7 +58,7 @@ def hand_over(s: Session, now_s: float) -> int:
         .join(Hold, (Hold.vm_id == Vm.id) & (Hold.host_id == Vm.host_id))
         .join(Death, dead)
         .where(Vm.state == State.RUNNING, Hold.boot != "")
-        .order_by(Vm.ha.desc(), Vm.id)
+        .order_by(Vm.ha.desc(), Vm.ha_priority, Vm.id)
         .limit(AT_ONCE)
     )
     found = {vm.id: (vm, death) for vm, death in s.execute(stmt).all()}
@@ -74,8 +74,8 @@ def lose(s: Session, vm: Vm, death: Death, now_s: float) -> None:
     hosts.release(s, vm_id=vm.id)
     vm.host_id, vm.vnc_port, vm.updated_s = None, None, now_s
     fire(s, vm, Event.LOST if vm.ha else Event.DIED)
-    if vm.ha and s.get(Restart, vm.id) is None:
-        s.add(Restart(vm_id=vm.id, death_id=death.id, from_host_id=from_host_id, queued_s=now_s))
+    if vm.ha:
+        restarts.queue(s, vm.id, death_id=death.id, from_host_id=from_host_id, now_s=now_s)
     what = "is restarted" if vm.ha else "is stopped: it has no HA"
     events.note(
         s,
@@ -90,7 +90,10 @@ def lose(s: Session, vm: Vm, death: Death, now_s: float) -> None:
 
 
 def gone(s: Session, vm: Vm, evidence: str, now_s: float) -> None:
-    """Record that a VM's process is gone while its host lives (P5), and restart it, in place if possible."""
+    """Record that a VM's process is gone while its host lives (P5), and restart it at once, in place if possible.
+
+    Nobody else fell with it, so it waits for nobody.
+    """
     held = s.scalars(select(Hold).where(Hold.vm_id == vm.id, Hold.host_id == vm.host_id)).first()
     death = Death(
         host_id=vm.host_id or 0,
@@ -104,18 +107,7 @@ def gone(s: Session, vm: Vm, evidence: str, now_s: float) -> None:
     s.add(death)
     s.flush()
     lose(s, vm, death, now_s)
-
-
-def submit(s: Session) -> int:
-    """Submit the restarts that are due; return how many."""
-    waiting = s.execute(
-        select(Restart, Death)
-        .join(Death, Death.id == Restart.death_id)
-        .where(Restart.saga_id.is_(None))
-        .order_by(Restart.queued_s, Restart.vm_id)
-        .limit(AT_ONCE)
-    ).all()
-    for restart, death in waiting:
-        here = restart.from_host_id if death.kind == Proof.GONE else None
-        restart.saga_id = RESTART_VM.submit(s, RestartVm(restart.vm_id, death.id, here)).id
-    return len(waiting)
+    row = s.get(Restart, vm.id)
+    if row is not None:
+        row.started_s, row.to_host_id = now_s, row.from_host_id
+        row.saga_id = RESTART_VM.submit(s, RestartVm(vm.id, death.id, row.from_host_id)).id

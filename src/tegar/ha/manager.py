@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from tegar.guard import datagram
 from tegar.guard.datagram import Answer
-from tegar.ha import decide, facts, lost, stage
+from tegar.ha import decide, due, facts, lost, quarantine, ready, stage
 from tegar.ha.decide import TICK_S, Decider, Effect, Facts, LeaseId
 from tegar.ha.facts import EVERY_EPOCH, Picture
 from tegar.kernel import log
@@ -28,11 +28,13 @@ from tegar.saga.env import Env
 from tegar.store import events
 from tegar.store.hosts import Hold, Host
 from tegar.store.leases import HostLease
+from tegar.store.zones import Cluster
 from tegar.wire.guard import GetGuard
 
 LEASE = "ha"
+HELD_S = 0.5  # who may start next is asked so often while somebody waits
 FRESH_S = 1.0  # what SQL says is read again after so long
-FLAP_S, FLAPS, QUARANTINE_S = 600.0, 3, 900.0
+READY_S, READY_LATE_S = 1.0, 10.0  # each VM is asked so often whether it is ready; an answer is given up
 T = TypeVar("T")
 
 
@@ -109,6 +111,11 @@ class Manager:
     _read_s: float = -1e9
     _due: list[tuple[float, LeaseId]] = field(default_factory=list)
     _looked_s: float = -1e9
+    _handed_s: float = -1e9
+    _waiting: bool = False
+    _asked_ready_s: float = -1e9
+    _asking_ready: bool = False
+    _stalled: frozenset[int] = frozenset()
 
     # ── what wakes it ─────────────────────────────────────────────────────────────────────────────
 
@@ -135,16 +142,27 @@ class Manager:
         if now_s - self._read_s >= FRESH_S:
             self._read()
             self._hand_over()
+        elif self._waiting and now_s - self._handed_s >= HELD_S:
+            self._hand_over()
+        self._ask_ready(now_s)
         self._carry_out(self.decider.look(now_s, self._picture.facts))
         self._carry_out(self.decider.questions(self.env.clock.mono_s(), self._picture.facts))
 
     def _read(self) -> None:
+        now_s = self.env.clock.now_s()
+
         def work(s: Session) -> Picture:
-            return facts.read(s, bmcs=self.power.hosts(s))
+            return facts.read(s, bmcs=self.power.hosts(s), stalled=facts.stalled(s, now_s))
 
         self._picture = self.env.db.read(work)
         self._read_s = self.env.clock.mono_s()
         self.decider.facts = self._picture.facts
+        before, self._stalled = self._stalled, frozenset(filter(self.decider.stalled, self._clusters()))
+        if self._stalled - before:
+            self._tx(lambda s: _warn_of_stalls(s, self._stalled - before))
+
+    def _clusters(self) -> set[int]:
+        return {known.cluster_id for known in self._picture.hosts.values()}
 
     # ── effects ───────────────────────────────────────────────────────────────────────────────────
 
@@ -238,10 +256,8 @@ class Manager:
             row, now_s = s.get(HostLease, host_id), self.env.clock.now_s()
             if row is None or row.state in (state, "dead") or (row.boot, row.epoch) != lease[1:]:
                 return
-            if state == "live":
-                row.flaps = row.flaps + 1 if now_s - row.since_s < FLAP_S else 1
-                if row.flaps >= FLAPS:
-                    row.quarantined_until_s = now_s + QUARANTINE_S
+            if state == "live" and row.state == "suspect":
+                quarantine.false_alarm(s, row, now_s)
             row.state, row.since_s, row.braked = state, now_s, False
 
         self._tx(work)
@@ -274,12 +290,37 @@ class Manager:
         self._read()
 
     def _hand_over(self) -> None:
-        """Let go of all that ran on the dead, and submit what is due."""
+        """Let go of all that ran on the dead, and start what is due."""
         now_s = self.env.clock.now_s()
-        while self._tx(lambda s: lost.hand_over(s, now_s)) == lost.AT_ONCE:
-            pass
-        while self._tx(lost.submit) == lost.AT_ONCE:
-            pass
+        while True:
+            more = self._tx(lambda s: lost.hand_over(s, now_s)) == lost.AT_ONCE
+            turn = self._tx(lambda s: due.submit(s, now_s))
+            if not more and turn.started < due.AT_ONCE:
+                break
+        self._waiting, self._handed_s = turn.waiting > 0, self.env.clock.mono_s()
+
+    def _ask_ready(self, now_s: float) -> None:
+        """While somebody waits, ask those that run whether they are ready."""
+        since_s = now_s - self._asked_ready_s
+        if not self._waiting or since_s < (READY_LATE_S if self._asking_ready else READY_S):
+            return
+        wanted = self.env.db.read(ready.gates)
+        self._asked_ready_s, self._asking_ready = now_s, bool(wanted)
+        if not wanted:
+            return
+
+        def work() -> Callable[[], None]:
+            found = ready.ask(self.env, wanted)
+            return lambda: self._ready(found)
+
+        self.ways.apart(work)
+
+    def _ready(self, found: list[ready.Gate]) -> None:
+        self._asking_ready = False
+        if found:
+            self._tx(lambda s: ready.passed(s, found))
+            log.get("ha").info("ready", vms=len(found))
+            self._hand_over()
 
     def _power(self, lease: LeaseId, ask: Callable[[int], str]) -> None:
         host_id = self._host_id(lease.host)
@@ -327,3 +368,14 @@ class Manager:
     def _name(self, lease: LeaseId) -> str:
         known = self._picture.hosts.get(lease.host)
         return known.name if known else lease.host
+
+
+def _warn_of_stalls(s: Session, cluster_ids: frozenset[int]) -> None:
+    for name in s.scalars(select(Cluster.name).where(Cluster.id.in_(cluster_ids)).order_by(Cluster.name)):
+        events.alert(
+            s,
+            "ALERT.HA.BRAKE",
+            f"The storage of cluster {name} hangs: no host of it is fenced",
+            "More than half of its hosts see a pool hang. VMs wait where they are and go on when it is back.",
+        )
+        log.get("ha").error("storage hangs", cluster=name)

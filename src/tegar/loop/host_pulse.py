@@ -7,16 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from tegar.kernel import log
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import TegarError
 from tegar.model.host import Event, State
 from tegar.model.settings import HOST_SILENT_S
 from tegar.saga.env import Env
+from tegar.store import hosts
 from tegar.store.events import alert
 from tegar.store.hosts import Host, Pulse
+from tegar.store.pools import Pool
 from tegar.wire.host import GetLoad, HostLoad
 
 AT_ONCE = 32
+POOLS_KEPT = 27  # uuids that fit into the column
 
 
 class Pulses:
@@ -38,13 +42,13 @@ class Pulses:
 
 
 def _ask_all(env: Env) -> list[tuple[Host, HostLoad | None]]:
-    hosts = env.db.read(lambda s: s.scalars(select(Host).where(live(Host))).all())
-    if not hosts:
+    asked = env.db.read(lambda s: s.scalars(select(Host).where(live(Host))).all())
+    if not asked:
         return []
-    with ThreadPoolExecutor(min(AT_ONCE, len(hosts)), thread_name_prefix="pulse") as pool:
-        loads = dict(zip([h.id for h in hosts], pool.map(lambda h: _load(env, h), hosts), strict=True))
+    with ThreadPoolExecutor(min(AT_ONCE, len(asked)), thread_name_prefix="pulse") as pool:
+        loads = dict(zip([h.id for h in asked], pool.map(lambda h: _load(env, h), asked), strict=True))
     env.db.tx(lambda s: _heard(s, {i: load for i, load in loads.items() if load}, env.clock.now_s()))
-    return [(host, loads[host.id]) for host in hosts]
+    return [(host, loads[host.id]) for host in asked]
 
 
 def _load(env: Env, host: Host) -> HostLoad | None:
@@ -55,11 +59,40 @@ def _load(env: Env, host: Host) -> HostLoad | None:
 
 
 def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
+    before = {host_id: pulse.stalled for host_id, pulse in hosts.pulses(s, list(loads)).items()}
+    named = {uuid for load in loads.values() for uuid in load.stalled}
+    pools = (
+        dict(s.execute(select(Pool.uuid, Pool.name).where(Pool.uuid.in_(named), live(Pool))).all())
+        if named
+        else {}
+    )
     for host_id, load in loads.items():
+        hang = [uuid for uuid in load.stalled if uuid in pools][:POOLS_KEPT]  # agents forget no pool
+        stalled = ",".join(hang)
         s.execute(
             update(Pulse)
             .where(Pulse.host_id == host_id)
-            .values(seen_s=now_s, cpu_used=load.cpu_used, memory_used_bytes=load.memory_used_bytes)
+            .values(
+                seen_s=now_s,
+                cpu_used=load.cpu_used,
+                memory_used_bytes=load.memory_used_bytes,
+                stalled=stalled,
+            )
+        )
+        if stalled != before.get(host_id, stalled):
+            _stalled(s, host_id, [pools[uuid] for uuid in hang])
+
+
+def _stalled(s: Session, host_id: int, pools: list[str]) -> None:
+    """Write down that pools hang for a host; none: all answer again."""
+    name = s.get_one(Host, host_id).name
+    log.get("loop").warning("pools that hang", host=name, pools=pools)
+    for pool in pools:
+        alert(
+            s,
+            "ALERT.STORAGE.STALL",
+            f"Pool {pool} hangs for host {name}",
+            "It did not answer in time. Guests wait, or stop on I/O errors, and go on when it is back.",
         )
 
 

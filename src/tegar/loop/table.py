@@ -9,7 +9,17 @@ from tegar.kernel import log
 from tegar.kernel.errors import TegarError
 from tegar.kernel.lease import BEAT_S, Leases
 from tegar.kernel.loop import Loop
-from tegar.loop import bmc_state, expunge, host_pulse, router_repair, stats, stuck_jobs, tidy, vm_power
+from tegar.loop import (
+    bmc_state,
+    expunge,
+    guest_health,
+    host_pulse,
+    router_repair,
+    stats,
+    stuck_jobs,
+    tidy,
+    vm_power,
+)
 from tegar.saga.env import Env
 
 LEASE = "loops"
@@ -28,6 +38,7 @@ class Loops:
         self._all = (
             self._loop("host_pulse", 3, host_pulse.Pulses(env).round),
             self.vm_power,
+            self._loop("guest_health", 10, lambda: guest_health.round(env)),
             self._loop("router_repair", 5, lambda: router_repair.round(env)),
             self._loop("stuck_jobs", 30, lambda: stuck_jobs.round(env, retry_stuck)),
             self._loop("expunge", 60, lambda: expunge.round(env)),

@@ -56,7 +56,6 @@ def _died(s: Session, vm_id: int, version: int, why: str, now_s: float) -> None:
     log.get("loop").warning("VM ended by itself", vm=vm.uuid, host_id=vm.host_id, why=why)
     if vm.ha and why != BY_GUEST:
         lost.gone(s, vm, f"its host says that the process is gone: {why}", now_s)
-        lost.submit(s)
         return
     hosts.release(s, vm_id=vm.id)
     vm.host_id, vm.vnc_port, vm.updated_s = None, None, now_s

@@ -29,7 +29,7 @@ from tegar.kernel.lease import TTL_S
 from tegar.kernel.runner import Runner
 from tegar.kernel.saga import SagaRow
 from tegar.kernel.secret import Vault, token
-from tegar.loop import vm_power
+from tegar.loop import guest_health, vm_power
 from tegar.loop.table import Loops
 from tegar.main import schema
 from tegar.main.config import ServerConfig, add_options, config_of
@@ -193,7 +193,12 @@ class Server:
     def _agent_listener(self) -> uvicorn.Server | None:
         if not self.config.agent_listen:
             return None
-        app = agents.app(self.db, self.world, lambda host: vm_power.look(self.env, host))
+        app = agents.app(
+            self.db,
+            self.world,
+            look=lambda host: vm_power.look(self.env, host),
+            hung=lambda host, uuid: guest_health.hung(self.env, host, uuid),
+        )
         options = _uvicorn(app, self.config.agent_listen, self.config.agent_port)
         tls = self.config.state_dir / "tls"
         options.ssl_certfile, options.ssl_keyfile = str(tls / "server.crt"), str(tls / "server.key")

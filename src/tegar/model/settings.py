@@ -42,6 +42,11 @@ HA_ADMISSION_OVERRIDE = Setting(
 HA_STARTS_PER_HOST = Setting(
     "ha.starts.per.host", 4, "VMs of failed hosts that one host starts at once", scope="cluster"
 )
+HA_GUEST_SILENT_S = Setting(
+    "ha.guest.silent.s",
+    60,
+    "seconds that a guest agent which answered before is silent until its guest hangs",
+)
 
 SETTINGS = index(
     [
@@ -58,5 +63,6 @@ SETTINGS = index(
         HA_HOSTS_TOLERATED,
         HA_ADMISSION_OVERRIDE,
         HA_STARTS_PER_HOST,
+        HA_GUEST_SILENT_S,
     ]
 )

@@ -34,6 +34,7 @@ class Event(StrEnum):
     REBOOTED = "have rebooted"
     DIED = "be found stopped"
     LOST = "be restarted elsewhere"
+    WITHDRAW = "be given up while it waits for its restart"
     MIGRATE = "be migrated"
     MIGRATED = "have moved"
     DESTROY = "be destroyed"
@@ -68,6 +69,8 @@ VM = Machine(
         (_.RUNNING,       Event.LOST,            _.STARTING),
         (_.MIGRATING,     Event.LOST,            _.STARTING),
         (_.MIGRATING,     Event.DIED,            _.STOPPED),
+        (_.STOPPING,      Event.LOST,            _.STARTING),
+        (_.STARTING,      Event.WITHDRAW,        _.STOPPING),
         (_.RUNNING,       Event.MIGRATE,         _.MIGRATING),
         (_.MIGRATING,     Event.MIGRATED,        _.RUNNING),
         (_.STOPPED,       Event.DESTROY,         _.DESTROYED),

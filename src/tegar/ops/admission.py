@@ -43,7 +43,7 @@ def start(ctx: Ctx, vm: Vm, on: Host | None) -> None:
     tags = words(s.get_one(ServiceOffering, vm.offering_id).host_tags)
     wanted = Request(vm.cpus, vm.cpu_mhz, vm.memory_bytes, vm.hypervisor, tags, on.id if on else None)
     try:
-        places = place(wanted, [replace(h, pools=()) for h in host_views(s, vm.zone_id)])
+        places = place(wanted, [replace(h, pools=()) for h in host_views(s, vm.zone_id, now_s=ctx.now_s)])
     except NoCapacity:
         return
     keeper, bad = promise.Keeper(s, vm, ctx.now_s, locks=False), None

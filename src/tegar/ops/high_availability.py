@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
@@ -18,6 +18,7 @@ from tegar.scheduler.picture import Picture, tolerated
 from tegar.scheduler.plan import Move, Plan, Shortfall, lose, survive
 from tegar.store.hosts import Host
 from tegar.store.leases import HostLease, leases_of
+from tegar.store.restarts import Restart
 from tegar.store.vms import Vm
 from tegar.store.zones import Cluster, Zone
 
@@ -172,15 +173,27 @@ def pending(ctx: Ctx) -> list[Pending]:
     """Return the VMs with HA whose start or restart is under way, the urgent first."""
     stmt = select(Vm).where(live(Vm), Vm.state == State.STARTING, Vm.ha.is_(True))
     vms = ctx.s.scalars(stmt.order_by(Vm.ha_priority, Vm.id)).all()
-    sagas = select(SagaRow).where(
-        SagaRow.instance_uuid.in_([vm.uuid for vm in vms]), SagaRow.state.in_([*OPEN, SagaState.STUCK])
+    ids, uuids = [vm.id for vm in vms], [vm.uuid for vm in vms]
+    waits = select(Restart).where(Restart.vm_id.in_(ids), Restart.running_s.is_(None))
+    restarts = {row.vm_id: row for row in ctx.s.scalars(waits)}
+    mine = or_(
+        SagaRow.instance_uuid.in_(uuids), SagaRow.id.in_([r.saga_id for r in restarts.values() if r.saga_id])
     )
-    work = {saga.instance_uuid: saga for saga in ctx.s.scalars(sagas.order_by(SagaRow.id))}
-    return [_pending(vm, work.get(vm.uuid)) for vm in vms]
+    sagas = select(SagaRow).where(mine, SagaRow.state.in_([*OPEN, SagaState.STUCK])).order_by(SagaRow.id)
+    found = ctx.s.scalars(sagas).all()
+    by_vm, by_id = {saga.instance_uuid: saga for saga in found}, {saga.id: saga for saga in found}
+    return [_pending(vm, restarts.get(vm.id), by_vm.get(vm.uuid), by_id) for vm in vms]
 
 
-def _pending(vm: Vm, saga: SagaRow | None) -> Pending:
+def _pending(vm: Vm, row: Restart | None, saga: SagaRow | None, sagas: Mapping[int, SagaRow]) -> Pending:
+    if row is not None:
+        work = sagas.get(row.saga_id or 0)
+        why = row.held or (_work(work) if work else "waits for its turn")
+        return Pending(vm, row.queued_s, why, restart=True)
     if saga is None:
         return Pending(vm, vm.updated_s or vm.created_s, "waits for its turn", restart=True)
-    why = saga.detail or saga.error or f"{saga.name} is {saga.state.value}"
-    return Pending(vm, saga.created_s, why, restart=saga.name == RESTART)
+    return Pending(vm, saga.created_s, _work(saga), restart=saga.name == RESTART)
+
+
+def _work(saga: SagaRow) -> str:
+    return saga.detail or saga.error or f"{saga.name} is {saga.state.value}"

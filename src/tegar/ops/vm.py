@@ -18,6 +18,7 @@ from tegar.saga.vm_migrate import MIGRATE_VM, MigrateVm
 from tegar.saga.vm_reboot import REBOOT_VM
 from tegar.saga.vm_start import START_VM, StartVm
 from tegar.saga.vm_stop import STOP_VM, StopVm
+from tegar.saga.vm_withdraw import WITHDRAW_VM, WithdrawVm, withdraw
 from tegar.store import networks
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
@@ -48,12 +49,15 @@ def start(ctx: Ctx, vm: Vm, *, on: Host | None = None) -> SagaRow:
 
 
 def stop(ctx: Ctx, vm: Vm, *, forced: bool) -> SagaRow:
-    """Ask for a running VM to stop; forced ends it without asking the guest.
+    """Ask for a running VM to stop, or one that waits for its restart; forced ends it without asking the guest.
 
     Raises:
-        BadTransition: the VM is not Running.
+        BadTransition: the VM is not Running, nor does it wait.
     """
     must_operate(ctx, vm)
+    if withdraw(ctx.s, vm):
+        ctx.note("VM.STOP", f"Stopping VM {vm.name}: its restart is given up", vm, state="Started")
+        return WITHDRAW_VM.submit(ctx.s, WithdrawVm(vm.id), ctx.job(vm))
     fire(ctx.s, vm, Event.STOP)
     ctx.note("VM.STOP", f"Stopping VM {vm.name}", vm, state="Started")
     return STOP_VM.submit(ctx.s, _stop(ctx, vm, forced=forced), ctx.job(vm))
@@ -99,7 +103,7 @@ def destroy(ctx: Ctx, vm: Vm, *, expunge: bool, volumes_too: list[Volume]) -> Sa
     """Ask for a VM to end; it can be recovered until it is expunged.
 
     Raises:
-        BadTransition: the VM is neither Running, Stopped nor in Error.
+        BadTransition: the VM is neither Running, Stopped nor in Error, nor does it wait for its restart.
         Refused: the VM is protected against deletion, or a named volume is not on it.
     """
     must_operate(ctx, vm)
@@ -109,10 +113,11 @@ def destroy(ctx: Ctx, vm: Vm, *, expunge: bool, volumes_too: list[Volume]) -> Sa
         must_operate(ctx, volume)
         if volume.vm_id != vm.id:
             raise Refused(f"Volume {volume.uuid} is not attached to VM {vm.name}")
+    waited = withdraw(ctx.s, vm)
     host_id = vm.host_id
     if vm.state == State.RUNNING:
         fire(ctx.s, vm, Event.STOP)
-    else:
+    elif not waited:
         if vm.state != State.DESTROYED or not expunge:
             fire(ctx.s, vm, Event.DESTROY)
             vm.destroyed_s = ctx.now_s

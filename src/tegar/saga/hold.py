@@ -63,13 +63,14 @@ def pool_views(s: Session, zone_id: int) -> dict[int | None, list[PoolView]]:
     return found
 
 
-def host_views(s: Session, zone_id: int, cluster_id: int | None = None) -> list[HostView]:
+def host_views(s: Session, zone_id: int, cluster_id: int | None = None, *, now_s: float) -> list[HostView]:
     """Return the hosts of a zone, or of one cluster, as the scheduler sees them; a fixed number of queries."""
     stmt = (
         select(
             Host.id, Host.name, Host.hypervisor, Host.state, Host.resource_state, Host.cluster_id, Host.cpus,
             Host.cpu_mhz, Host.memory_bytes, Host.tags, HostUse.cpu_mhz.label("cpu_used"),
             HostUse.memory_bytes.label("memory_used"), HostLease.state.label("lease"),
+            HostLease.quarantined_until_s,
         )
         .join(HostUse, HostUse.host_id == Host.id)
         .outerjoin(HostLease, HostLease.host_id == Host.id)
@@ -105,6 +106,7 @@ def host_views(s: Session, zone_id: int, cluster_id: int | None = None) -> list[
                 tags=words(h.tags) if h.tags else NO_TAGS,
                 pools=reached[h.cluster_id],
                 cluster_id=h.cluster_id,
+                quarantined=(h.quarantined_until_s or 0.0) > now_s,
             )
         )
     return views
@@ -152,7 +154,7 @@ def disk_want(s: Session, volume: Volume, offering: ServiceOffering | None) -> D
 Choice = Callable[[Iterable[Placement]], Iterable[Placement]]
 
 
-def take(s: Session, vm: Vm, wanted: Request, choice: Choice | None = None) -> Placement:
+def take(s: Session, vm: Vm, wanted: Request, choice: Choice | None = None, *, now_s: float) -> Placement:
     """Take room on the best host that still has it.
 
     Others place at the same moment: the room is taken by a conditional update, and when it is
@@ -164,13 +166,14 @@ def take(s: Session, vm: Vm, wanted: Request, choice: Choice | None = None) -> P
         wanted: what it needs.
         choice: gives those places that may be taken, in the order to try, as the promise to survive failures
             wants it (``saga/promise.py``); by default all.
+        now_s: the time, for quarantines end.
 
     Raises:
         NoCapacity: nowhere.
         PromiseBroken: *choice* allows none.
     """
     before = vm.epoch
-    places: Iterable[Placement] = place(wanted, host_views(s, vm.zone_id))
+    places: Iterable[Placement] = place(wanted, host_views(s, vm.zone_id, now_s=now_s))
     for placement in choice(places) if choice else places:
         host = s.get_one(Host, placement.host_id)
         cpu_limit, memory_limit = limits(s, host)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, literal, select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
@@ -18,10 +18,11 @@ from tegar.model.affinity import STRICT, Kind
 from tegar.model.errors import PromiseBroken
 from tegar.model.host import Resource, State
 from tegar.model.settings import HA_ADMISSION_OVERRIDE, HA_HOSTS_TOLERATED
+from tegar.model.vm import State as VmState
 from tegar.saga.hold import NO_TAGS, Choice, host_views, words
 from tegar.scheduler import plan
 from tegar.scheduler.board import Board
-from tegar.scheduler.picture import Guest, Picture, tolerated, without
+from tegar.scheduler.picture import NOWHERE, Guest, Picture, tolerated, without
 from tegar.scheduler.plan import Shortfall
 from tegar.scheduler.view import Placement
 from tegar.store import hosts
@@ -29,6 +30,7 @@ from tegar.store.affinity import AffinityGroup, AffinityMember
 from tegar.store.hosts import Hold, Host
 from tegar.store.leases import HostLease
 from tegar.store.offerings import ServiceOffering
+from tegar.store.restarts import Restart
 from tegar.store.vms import Vm
 from tegar.store.zones import Cluster, Zone
 
@@ -58,12 +60,16 @@ def picture(s: Session, cluster: Cluster, now_s: float) -> Picture:
     stmt = select(HostLease.host_id, HostLease.state, HostLease.quarantined_until_s)
     stmt = stmt.join(Host, Host.id == HostLease.host_id)
     leases = s.execute(stmt.where(Host.cluster_id == cluster.id, Host.ha_enabled.is_(True), live(Host))).all()
+    guests = tuple(_guests(s, cluster))
+    lost = {lease.host_id for lease in leases if lease.state == "dead"}
+    if any(NOWHERE in guest.host_ids for guest in guests):
+        lost.add(NOWHERE)
     return Picture(
-        hosts=tuple(host_views(s, cluster.zone_id, cluster.id)),
-        guests=tuple(_guests(s, cluster)),
+        hosts=tuple(host_views(s, cluster.zone_id, cluster.id, now_s=now_s)),
+        guests=guests,
         mates=_mates(s, cluster),
         guarded=frozenset(lease.host_id for lease in leases),
-        lost=frozenset(lease.host_id for lease in leases if lease.state == "dead"),
+        lost=frozenset(lost),
         closed=frozenset(lease.host_id for lease in leases if lease.quarantined_until_s > now_s),
     )
 
@@ -104,17 +110,20 @@ def guest(s: Session, vm: Vm, host_ids: tuple[int, ...]) -> Guest:
 
 
 def _guests(s: Session, cluster: Cluster) -> Iterator[Guest]:
-    stmt = (
-        select(
-            Vm.id, Vm.name, Vm.cpus, Vm.cpu_mhz, Vm.memory_bytes, Vm.hypervisor, Vm.ha_priority, Vm.offering_id,
-            Hold.host_id,
-        )
-        .join(Hold, Hold.vm_id == Vm.id)
-        .join(Host, Host.id == Hold.host_id)
-        .where(Host.cluster_id == cluster.id, Vm.ha.is_(True))
-        .order_by(Hold.id)
+    """Give the HA VMs that hold room in a cluster, and those that wait there to be restarted and hold none."""
+    what = (
+        Vm.id, Vm.name, Vm.cpus, Vm.cpu_mhz, Vm.memory_bytes, Vm.hypervisor, Vm.ha_priority, Vm.offering_id,
     )  # fmt: skip
-    rows = s.execute(stmt).all()
+    holds = select(*what, Hold.host_id).join(Hold, Hold.vm_id == Vm.id).join(Host, Host.id == Hold.host_id)
+    rows = list(s.execute(holds.where(Host.cluster_id == cluster.id, Vm.ha.is_(True)).order_by(Hold.id)))
+    waits = (
+        select(*what, literal(NOWHERE).label("host_id"))
+        .join(Restart, Restart.vm_id == Vm.id)
+        .join(Host, Host.id == Restart.from_host_id)
+        .where(Host.cluster_id == cluster.id, Vm.state == VmState.STARTING, Restart.running_s.is_(None))
+        .where(~exists().where(Hold.vm_id == Vm.id))
+    )
+    rows += s.execute(waits.order_by(Vm.id))
     places: dict[int, tuple[int, ...]] = {}
     for row in rows:
         places[row[0]] = (*places.get(row[0], ()), row[-1])
@@ -191,7 +200,9 @@ class Keeper:
                     settle(self._s, cluster_id)
                 shown = without(picture(self._s, cluster, self._now_s), self._me)
                 n, board = tolerated(shown, n), Board(shown)
-            self._clusters[cluster_id] = cluster, n, board if n else None
+                if not n and NOWHERE not in shown.lost:
+                    board = None
+            self._clusters[cluster_id] = cluster, n, board
         return self._clusters[cluster_id]
 
 

@@ -21,9 +21,11 @@ from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_destroy import DESTROY_VM
 from tegar.saga.vm_migrate import MIGRATE_VM
 from tegar.saga.vm_reboot import REBOOT_VM
+from tegar.saga.vm_replace import REPLACE_VM
 from tegar.saga.vm_restart import RESTART_VM
 from tegar.saga.vm_start import START_VM
 from tegar.saga.vm_stop import STOP_VM
+from tegar.saga.vm_withdraw import WITHDRAW_VM
 from tegar.saga.volume_attach import ATTACH_VOLUME
 from tegar.saga.volume_delete import DELETE_VOLUME
 from tegar.saga.volume_detach import DETACH_VOLUME
@@ -45,6 +47,8 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     STOP_VM,
     REBOOT_VM,
     RESTART_VM,
+    REPLACE_VM,
+    WITHDRAW_VM,
     MIGRATE_VM,
     DESTROY_VM,
     ATTACH_VOLUME,

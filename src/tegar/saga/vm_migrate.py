@@ -64,7 +64,8 @@ def hold_destination(run: Migrate) -> int:
         source = s.get_one(Host, run.params.source_id)
         wanted = hold.request(s, vm, only_host_id=run.params.host_id, not_host_id=source.id)
         wanted = replace(wanted, only_cluster_id=source.cluster_id)
-        return hold.take(s, vm, wanted, promise.rather(s, vm, run.env.clock.now_s())).host_id
+        now_s = run.env.clock.now_s()
+        return hold.take(s, vm, wanted, promise.rather(s, vm, now_s), now_s=now_s).host_id
 
     return run.env.db.tx(work)
 

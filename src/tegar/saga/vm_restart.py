@@ -6,9 +6,9 @@ host die as well, its place is given up on the next proof and another one taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Update, delete, select, update
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import fire
@@ -27,15 +27,20 @@ from tegar.store.restarts import Restart
 from tegar.store.vms import Vm
 
 FOREVER_S = 7 * 86400.0
+HELD_CHARACTERS = 255
 
 
 @dataclass(frozen=True)
 class RestartVm:
-    """Which VM, the proof that its copy is dead, and where to try first (None: where there is room)."""
+    """Which VM, the proof that its copy is dead, and where to try first (None: where there is room).
+
+    ``not_host_id``: there only if there is room nowhere else.
+    """
 
     vm_id: int
     death_id: int
     host_id: int | None = None
+    not_host_id: int | None = None
 
 
 Again = Run[Env, RestartVm]
@@ -47,13 +52,18 @@ def bring_up(run: Again) -> int:
         return _brought_up(run)
     except Disputed as e:
         why = str(e)
-        run.env.db.tx(lambda s: _held(s, run.params.vm_id, why[:255]))
+        run.env.db.tx(lambda s: _held(s, run, why))
         raise Unavailable("The VM", why) from e
 
 
 def _brought_up(run: Again) -> int:
     place.confirmed(run, run.params.vm_id)
-    host_id = run.env.db.tx(lambda s: _placed(s, run))
+    try:
+        host_id = run.env.db.tx(lambda s: _placed(s, run))
+    except Unavailable as e:
+        why = str(e)
+        run.env.db.tx(lambda s: _held(s, run, why))
+        raise
     if host_id is None:
         return 0
     try:
@@ -63,7 +73,7 @@ def _brought_up(run: Again) -> int:
     except AgentRefused as e:
         vm, why = run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id)), str(e)
         place.stop(run, vm, host_id, 0)
-        run.env.db.tx(lambda s: _given_up(s, run.params.vm_id, host_id, why))
+        run.env.db.tx(lambda s: _given_up(s, run, host_id, why))
         raise Unavailable(f"VM {vm.name}", why) from e
 
 
@@ -74,7 +84,7 @@ def _placed(s: Session, run: Again) -> int | None:
         Unavailable: no host has room now.
     """
     vm = s.get_one(Vm, run.params.vm_id)
-    if vm.state != State.STARTING:
+    if vm.state != State.STARTING or not _is_mine(s, run):
         return None
     for held in s.scalars(select(Hold).where(Hold.vm_id == vm.id)).all():
         if held.boot and proof_of(s, held.host_id, held.boot, held.epoch):
@@ -85,41 +95,64 @@ def _placed(s: Session, run: Again) -> int | None:
     if living:
         vm.host_id = min(living)
         return vm.host_id
-    vm.host_id = _take(s, vm, run.params.host_id)
-    _held(s, vm.id, "")
+    vm.host_id = _take(s, vm, run.params, run.env.clock.now_s())
+    s.execute(_mine(run).values(held="", started_s=run.env.clock.now_s()))
     s.flush()
     return vm.host_id
 
 
-def _take(s: Session, vm: Vm, first_id: int | None) -> int:
-    wanted = hold.request(s, vm, only_host_id=None)
-    if first_id is not None:
+def _take(s: Session, vm: Vm, params: RestartVm, now_s: float) -> int:
+    """Take the room where it is wanted first, then elsewhere, then on hosts that are not to be relied on."""
+    wanted = hold.request(s, vm, only_host_id=None, not_host_id=params.not_host_id)
+    ways = [wanted, replace(wanted, shaky=True)]
+    if params.host_id is not None:
+        ways.insert(0, replace(wanted, only_host_id=params.host_id))
+    if params.not_host_id is not None:
+        ways.append(replace(wanted, not_host_id=None, shaky=True))
+    for way in ways[:-1]:
         try:
-            return hold.take(s, vm, hold.request(s, vm, only_host_id=first_id)).host_id
+            return hold.take(s, vm, way, now_s=now_s).host_id
         except NoCapacity:
-            pass  # it was restarted in place because that is quick, not because it must be there
+            continue
     try:
-        return hold.take(s, vm, wanted).host_id
+        return hold.take(s, vm, ways[-1], now_s=now_s).host_id
     except NoCapacity as e:
-        raise Unavailable(f"Room for VM {vm.name}", str(e)) from e
+        raise Unavailable(f"Room for VM {vm.name}", e.detail()) from e
 
 
-def _given_up(s: Session, vm_id: int, host_id: int, why: str) -> None:
-    hosts.release(s, vm_id=vm_id, host_id=host_id)
-    s.get_one(Vm, vm_id).host_id = None
-    _held(s, vm_id, why[:255])
+def _given_up(s: Session, run: Again, host_id: int, why: str) -> None:
+    hosts.release(s, vm_id=run.params.vm_id, host_id=host_id)
+    s.get_one(Vm, run.params.vm_id).host_id = None
+    _held(s, run, why)
 
 
-def _held(s: Session, vm_id: int, why: str) -> None:
-    s.execute(update(Restart).where(Restart.vm_id == vm_id).values(held=why))
+def _is_mine(s: Session, run: Again) -> bool:
+    """Return whether the VM still waits for this saga: nobody withdrew it, and it was not lost again since."""
+    return s.scalar(select(Restart.saga_id).where(Restart.vm_id == run.params.vm_id)) == run.saga_id
+
+
+def _mine(run: Again) -> Update:
+    """Return an update of the row of this restart; one that was lost again since has another."""
+    mine = update(Restart).where(Restart.vm_id == run.params.vm_id, Restart.saga_id == run.saga_id)
+    return mine.execution_options(synchronize_session=False)
+
+
+def _held(s: Session, run: Again, why: str) -> None:
+    why = why[:HELD_CHARACTERS]
+    s.execute(_mine(run).where(Restart.held != why).values(held=why))
 
 
 def say_running(run: Again) -> None:
-    """The VM is Running, and waits no more."""
+    """The VM is Running; others may still wait for it to be ready."""
 
     def work(s: Session) -> None:
         vm, now_s = s.get_one(Vm, run.params.vm_id), run.env.clock.now_s()
-        s.execute(delete(Restart).where(Restart.vm_id == vm.id))
+        if not _is_mine(s, run):
+            return
+        if vm.state == State.STARTING and vm.ha_ready:
+            s.execute(_mine(run).values(running_s=now_s, held=""))
+        elif vm.state != State.RUNNING:
+            s.execute(delete(Restart).where(Restart.vm_id == vm.id))
         if vm.state != State.STARTING:
             return
         vm.vnc_port, vm.last_host_id, vm.updated_s = run.result(bring_up), vm.host_id, now_s

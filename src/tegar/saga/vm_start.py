@@ -75,7 +75,7 @@ def hold_host(run: Start) -> Held:
         if vm.host_id is None:
             wanted = hold.request(s, vm, only_host_id=run.params.host_id)
             keeps = promise.keeping(s, vm, run.env.clock.now_s())
-            vm.host_id = hold.take(s, vm, wanted, keeps).host_id
+            vm.host_id = hold.take(s, vm, wanted, keeps, now_s=run.env.clock.now_s()).host_id
             s.flush()
         return Held(vm.host_id, fresh)
 

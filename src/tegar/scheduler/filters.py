@@ -40,6 +40,13 @@ def may_work(request: Request, host: HostView) -> str | None:
     return None if host.cluster_enabled else "its cluster is disabled"
 
 
+def is_calm(request: Request, host: HostView) -> str | None:
+    """Not believed dead, and found alive, again and again."""
+    if host.quarantined and not request.shaky:
+        return "is in quarantine: it fell silent several times within minutes"
+    return None
+
+
 def has_tags(request: Request, host: HostView) -> str | None:
     """All tags of the offering."""
     missing = request.host_tags - host.tags
@@ -87,6 +94,7 @@ FILTERS: tuple[Filter, ...] = (
     speaks,
     is_up,
     may_work,
+    is_calm,
     has_tags,
     keeps_apart,
     keeps_together,

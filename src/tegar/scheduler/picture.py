@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tegar.scheduler.view import HostView
 
+NOWHERE = 0  # as a host's id: where VMs are that wait for their restart and hold no room
 PRIORITY = 2  # of five: 0 is restarted first, 4 last
 
 
@@ -39,7 +40,8 @@ class Picture:
         guests: its HA VMs, also those of hosts in ``lost``.
         mates: who is in a strict group, HA or not: pairs of VM id and host id, by group.
         guarded: the hosts with a lease and HA enabled: whose loss is answered, and who take guests.
-        lost: hosts proven dead; their guests here have not come back yet.
+        lost: hosts proven dead; their guests here have not come back yet.  ``NOWHERE`` is one of them when
+            guests wait there.
         closed: hosts that take nothing for now, as those in quarantine.
     """
 

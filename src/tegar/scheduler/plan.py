@@ -17,7 +17,7 @@ from math import comb
 
 from tegar.scheduler import slots
 from tegar.scheduler.board import CPU, MEMORY, Board, Bundle, Packed
-from tegar.scheduler.picture import Guest, Picture, tolerated, with_hosts, with_vm, without
+from tegar.scheduler.picture import NOWHERE, Guest, Picture, tolerated, with_hosts, with_vm, without
 
 COMBINATIONS = 500
 
@@ -62,23 +62,33 @@ class Shortfall:
     def __str__(self) -> str:
         """Return the sentence for operators."""
         lost = f"host {self.names[0]}" if len(self.names) == 1 else f"the hosts {', '.join(self.names)}"
+        when = f"if {lost} were lost" if self.names else "already now"
         if self.why:
-            return f"if {lost} were lost, {self.why}"
+            return f"{when}, {self.why}"
         lacks = []
         if self.lacks_memory_bytes:
             lacks.append(f"{self.lacks_memory_bytes} bytes of memory")
         if self.lacks_cpu_mhz:
             lacks.append(f"{self.lacks_cpu_mhz} MHz of CPU")
         whom = f"{self.left_over} HA VMs" if self.left_over > 1 else "1 HA VM"
-        return (
-            f"if {lost} were lost, {whom} could not be restarted: "
-            f"{' and '.join(lacks)} are lacking for VM {self.guest}"
-        )
+        return f"{when}, {whom} could not be restarted: {' and '.join(lacks)} are lacking for VM {self.guest}"
 
 
 def lose(picture: Picture, lost: Collection[int]) -> Plan | Shortfall:
     """Return what would happen if these hosts were lost now, besides those that are lost already."""
     return _lose(Board(picture), frozenset(lost))
+
+
+def rather(picture: Picture, lost: Collection[int]) -> list[Move]:
+    """Return where the VMs of lost hosts go when these are lost now; if not all fit, the urgent ones that do."""
+    board, gone = Board(picture), frozenset(lost) | picture.lost
+    found = _lose(board, frozenset(lost))
+    if isinstance(found, Shortfall):
+        items = sorted(
+            board.bundles(gone), key=lambda b: (b.priority, -b.needs[board.scarce], b.guests[0].id)
+        )
+        found = Plan(frozenset(lost), board.pack(gone, items, board.scarce))
+    return found.moves()
 
 
 def survive(picture: Picture, n: int) -> Shortfall | None:
@@ -94,11 +104,12 @@ def check(board: Board, n: int, *, first: Iterable[frozenset[int]] = ()) -> Shor
 
     Args:
         board: the cluster.
-        n: how many hosts.
+        n: how many hosts; 0 asks only for the room of VMs that wait for their restart already.
         first: losses to look at first; who tries several boards gives what the last one failed at.
     """
     if n <= 0:
-        return None
+        found = _lose(board, frozenset()) if NOWHERE in board.picture.lost else None
+        return found if isinstance(found, Shortfall) else None
     mine = _losable(board)
     n = min(n, len(mine))
     if n > 1 and comb(len(mine), n) > COMBINATIONS:
@@ -165,7 +176,7 @@ def _plan(lost: frozenset[int], packed: Packed) -> Plan:
 
 def _shortfall(board: Board, lost: frozenset[int], gone: frozenset[int], packed: Packed) -> Shortfall:
     item = packed.left_over[0]
-    names = tuple(sorted(board.picture.name(h) for h in lost or gone))
+    names = tuple(sorted(board.picture.name(h) for h in (lost or gone) - {NOWHERE}))
     whom, count = item.guests[0].name, sum(len(b.guests) for b in packed.left_over)
     lacks = [_lack(item, packed.free[h]) for h in board.allowed(gone, item)]
     lacks = [lack for lack in lacks if lack != (0, 0)]

@@ -36,6 +36,7 @@ class HostView:
     tags: frozenset[str] = frozenset()
     pools: tuple[PoolView, ...] = ()
     cluster_id: int = 0
+    quarantined: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class GroupView:
 
 @dataclass(frozen=True)
 class Request:
-    """What a VM needs of a host.  ``cpu_mhz`` is for each CPU."""
+    """What a VM needs of a host.  ``cpu_mhz`` is for each CPU; ``shaky``: one in quarantine will do as well."""
 
     cpus: int
     cpu_mhz: int
@@ -80,6 +81,7 @@ class Request:
     last_host_id: int | None = None
     disks: tuple[DiskWant, ...] = ()
     groups: tuple[GroupView, ...] = ()
+    shaky: bool = False
 
 
 @dataclass(frozen=True)

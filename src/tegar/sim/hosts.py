@@ -119,12 +119,15 @@ class SimHypervisor:
             return AllStats(now_s, tuple(_stats(g, now_s) for g in running))
 
     def ping(self) -> tuple[GuestPulse, ...]:
-        """Guests that run and are not deaf answer at once."""
+        """Guests that run and are not deaf answer at once; of the others it is known when they last did."""
+        now_s = self._world.clock.mono_s()
         with self._world.lock:
+            running = [(uuid, guest) for uuid, guest in sorted(self._machine.guests.items()) if guest.runs]
+            for _, guest in running:
+                guest.answered_s = guest.answered_s if guest.deaf else now_s
             return tuple(
-                GuestPulse(uuid, -1.0 if guest.deaf else 0.0)
-                for uuid, guest in sorted(self._machine.guests.items())
-                if guest.runs
+                GuestPulse(uuid, -1.0 if guest.answered_s is None else now_s - guest.answered_s)
+                for uuid, guest in running
             )
 
 
@@ -186,6 +189,18 @@ class SimRouters:
         with self._world.lock:
             return tuple(RouterUp(r.uuid, r.version) for r in self._machine.routers.values())
 
+    def knock(self, uuid: str, ip: str, port: int) -> bool:
+        """Guests that run and are not deaf accept at every port."""
+        with self._world.lock:
+            router = self._machine.routers.get(uuid)
+            if router is None:
+                raise AgentRefused("The host", "CheckPort", f"router {uuid} is not here")
+            return any(
+                guest.runs and not guest.deaf and nic.ip == ip and nic.network == router.network
+                for _, guest in self._world.guests()
+                for nic in guest.spec.nics
+            )
+
 
 class SimBox:
     """The Box port."""
@@ -215,7 +230,8 @@ class SimBox:
         """Return how busy it is."""
         host = self._machine
         cpus = sum(g.spec.cpus for g in list(host.guests.values()))
-        return HostLoad(min(1.0, cpus * BUSY / host.shape.cpus), host.memory_used_bytes())
+        stalled = tuple(sorted(host.pools)) if host.faults.storage_away else ()
+        return HostLoad(min(1.0, cpus * BUSY / host.shape.cpus), host.memory_used_bytes(), stalled)
 
     def report_to(self, host_uuid: str, urls: tuple[str, ...], secret: str) -> None:
         """Remember where to report."""

@@ -120,6 +120,7 @@ class Guest:
     admitted: bool = False
     deaf: bool = False
     boots: int = 0
+    answered_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class SimBmc:
 class Machine:
     """A simulated host.
 
-    ``opened`` are the pools it has reached since it booted; ``guard`` is how it was told to be
+    ``opened`` are the pools it has reached since it booted, ``pools`` their uuids; ``guard`` is how it was told to be
     guarded, which survives boots; ``boots_at_s`` is when it will be up after a reset.
     """
 
@@ -165,6 +166,7 @@ class Machine:
     arriving: dict[str, Guest] = field(default_factory=dict)
     routers: dict[str, RouterSpec] = field(default_factory=dict)
     opened: set[Where] = field(default_factory=set)
+    pools: set[str] = field(default_factory=set)
     reports: ReportTo | None = None
     agent: Host | None = None
     hands: SimHands | None = None

@@ -73,6 +73,7 @@ class World:
             host.arriving.clear()
             host.routers.clear()
             host.opened.clear()
+            host.pools.clear()
 
     def power_on(self, name: str) -> None:
         """Boot a host that is off; it is empty and has a new boot id."""
@@ -118,6 +119,7 @@ class World:
         with self.lock:
             storage = self.pool(host, spec)
             host.opened.add((spec.server, spec.path))
+            host.pools.add(spec.uuid)
             return storage
 
     def store(self, spec: StoreSpec) -> Storage:

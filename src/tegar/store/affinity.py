@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, delete, insert, select, update
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, delete, exists, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Base, Row, live
 from tegar.kernel.lease import changed
 from tegar.model.affinity import Kind
 from tegar.store.hosts import Hold
+from tegar.store.leases import Death
 from tegar.store.vms import Vm
 
 
@@ -72,14 +73,22 @@ def touch(s: Session, group_ids: Collection[int]) -> int:
 def places(s: Session, group_ids: Collection[int], *, but_vm_id: int) -> dict[int, list[tuple[int, str]]]:
     """Return, by group, each host where a VM of it holds room, and the VM's name; one VM left out.
 
-    A VM that is starting holds room already; one that is moving holds it on two hosts.
+    A VM that is starting holds room already; one that is moving holds it on two hosts.  Places that are
+    proven dead do not count: nothing comes back there.
     """
     found: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    dead = exists().where(
+        Hold.boot != "",
+        Death.host_id == Hold.host_id,
+        Death.boot == Hold.boot,
+        Death.epoch >= Hold.epoch,
+        Death.vm_id == 0,
+    )
     stmt = (
         select(AffinityMember.group_id, Hold.host_id, Vm.name)
         .join(Hold, Hold.vm_id == AffinityMember.vm_id)
         .join(Vm, Vm.id == AffinityMember.vm_id)
-        .where(AffinityMember.group_id.in_(group_ids), AffinityMember.vm_id != but_vm_id)
+        .where(AffinityMember.group_id.in_(group_ids), AffinityMember.vm_id != but_vm_id, ~dead)
         .order_by(Hold.id)
     )
     for group_id, host_id, name in s.execute(stmt):

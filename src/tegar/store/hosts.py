@@ -85,7 +85,10 @@ class Hold(Base):
 
 
 class Pulse(Base):
-    """When a host last answered and how busy it was; hot, so a table of its own."""
+    """When a host last answered and how busy it was; hot, so a table of its own.
+
+    ``stalled`` are the uuids of pools that hang for it, comma-separated.
+    """
 
     __tablename__ = "pulse"
 
@@ -94,6 +97,7 @@ class Pulse(Base):
     boot_id: Mapped[str] = mapped_column(String(80))
     cpu_used: Mapped[float] = mapped_column(default=0.0)
     memory_used_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    stalled: Mapped[str] = mapped_column(String(1000), default="")
 
 
 def hold(

@@ -25,7 +25,8 @@ class HostLease(Base):
     """The latest lease of a guarded host that a majority accepted, and what the HA manager makes of it.
 
     ``state``: ``joining`` (none seen yet), ``live``, ``suspect``, ``dead``.  Only the HA manager
-    writes it, and only on a change.  ``flaps`` counts suspicions that came to nothing.
+    writes it, and only on a change.  ``flaps`` counts suspicions that came to nothing within the last
+    ten minutes of them, and ``alarms`` says when they did (seconds, comma-separated).
     """
 
     __tablename__ = "host_lease"
@@ -38,6 +39,7 @@ class HostLease(Base):
     dead_s: Mapped[float] = mapped_column(default=0.0)
     braked: Mapped[bool] = mapped_column(default=False)
     flaps: Mapped[int] = mapped_column(default=0)
+    alarms: Mapped[str] = mapped_column(String(100), default="")
     quarantined_until_s: Mapped[float] = mapped_column(default=0.0)
 
 

@@ -31,10 +31,11 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class HostLoad:
-    """How busy a host is: ``cpu_used`` from 0 to 1 over the last interval."""
+    """How busy a host is: ``cpu_used`` from 0 to 1 over the last interval; ``stalled``: pools that hang for it."""
 
     cpu_used: float
     memory_used_bytes: int
+    stalled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,3 +45,19 @@ class RemoveRouter(Ask[RouterGone]):
 @dataclass(frozen=True)
 class ListRouters(Ask[RouterReport]):
     """Report what runs."""
+
+
+@dataclass(frozen=True)
+class Knocked:
+    """Whether the port accepted."""
+
+    accepts: bool
+
+
+@dataclass(frozen=True)
+class CheckPort(Ask[Knocked]):
+    """Try whether a TCP port of a guest accepts, seen from beside it: from inside the router's namespace."""
+
+    uuid: str
+    ip: str
+    port: int

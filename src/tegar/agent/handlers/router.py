@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from tegar.agent.host import Host
 from tegar.kernel.wire import Handlers
-from tegar.wire.router import ApplyRouter, ListRouters, RemoveRouter, RouterGone, RouterReport, RouterUp
+from tegar.wire.router import (
+    ApplyRouter,
+    CheckPort,
+    Knocked,
+    ListRouters,
+    RemoveRouter,
+    RouterGone,
+    RouterReport,
+    RouterUp,
+)
 
 table: Handlers[Host] = Handlers()
 
@@ -28,3 +37,9 @@ def remove_router(host: Host, ask: RemoveRouter) -> RouterGone:
 def list_routers(host: Host, ask: ListRouters) -> RouterReport:
     """Report what runs."""
     return RouterReport(host.routers.all())
+
+
+@table.handles
+def check_port(host: Host, ask: CheckPort) -> Knocked:
+    """Knock at a guest's port."""
+    return Knocked(host.routers.knock(ask.uuid, ask.ip, ask.port))

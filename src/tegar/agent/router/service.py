@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import pwd
 import shutil
@@ -18,10 +19,11 @@ from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.render import LINK, bundle
 from tegar.kernel import codec
-from tegar.kernel.errors import AgentRefused, TegarError
+from tegar.kernel.errors import AgentRefused, Refused, TegarError
 from tegar.model.spec import RouterSpec
 from tegar.wire.router import RouterUp
 
+KNOCK_DEADLINE_S = 3.0
 log = structlog.get_logger(__name__)
 
 
@@ -52,6 +54,18 @@ class NamespaceRouters:
             _serve(space, home, spec, changed)
             _forget_others(home, spec.version)
             return spec.version
+
+    def knock(self, uuid: str, ip: str, port: int) -> bool:
+        """Return whether a guest's port accepts; a child with a deadline tries, in the namespace."""
+        space = Namespace(check_uuid(uuid))
+        if not space.there():
+            raise AgentRefused("The host", "CheckPort", f"router {uuid} is not here")
+        try:
+            address = str(ipaddress.ip_address(ip))
+        except ValueError as e:
+            raise Refused(f"{ip!r} is not an address") from e
+        argv = space.enter(*child.python("tegar.agent.router.knock", address, str(int(port))))
+        return child.run(argv, timeout_s=KNOCK_DEADLINE_S, what=f"knocking by router {uuid}").code == 0
 
     def remove(self, uuid: str) -> None:
         """Take the router away."""

@@ -14,7 +14,8 @@ from tegar.guard.datagram import Answer, AnswerMany, AskMany
 from tegar.ha import decide
 from tegar.ha.decide import Decider, Effect, Facts, HostFacts, LeaseId
 from tegar.ha.facts import EVERY_EPOCH
-from tegar.ha.manager import FLAPS, FRESH_S
+from tegar.ha.manager import FRESH_S
+from tegar.ha.quarantine import ALARMS
 from tegar.model.lease import Proof
 from tegar.sim.ha.agent import Look
 from tegar.sim.ha.sagas import Unanswered, lose
@@ -194,7 +195,7 @@ class Manager:
                 return False
             if state == "live":
                 row = replace(row, flaps=row.flaps + 1)
-                if row.flaps >= FLAPS and not row.quarantined:
+                if row.flaps >= ALARMS and not row.quarantined:
                     row = replace(row, quarantined=True)
                     self.world.engine.say(f"{self.server.name}: {lease.host} flaps: no new VMs for it")
             t.leases[lease.host] = replace(row, state=state)  # type: ignore[arg-type]
