@@ -261,6 +261,16 @@ class Decider:
         self._forcing.discard((lease.host, lease.boot))
         return [Proven(lease, Proof.POWER, evidence)] if evidence else []
 
+    def recorded(self, lease: LeaseId) -> list[Effect]:
+        """A proof is recorded, and in the facts: no witness may accept the lease again.
+
+        After promises none would.  But power that was read, or a boot, binds no witness; and should the
+        BMC be another machine's, a host that lives must not find its old lease acked.
+        """
+        known, floors = self.facts.hosts.get(lease.host), self.facts.floors.get(lease.host, ())
+        circle = self.facts.witnesses.get(known.cluster, ()) if known else ()
+        return [Teach(w, self.incarnations[w], lease.host, floors) for w in circle if w in self.incarnations]
+
     # ── one thing at a time ───────────────────────────────────────────────────────────────────────
 
     def _witnesses(self, host: str) -> int:

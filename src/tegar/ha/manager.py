@@ -288,6 +288,7 @@ class Manager:
         self._tx(lambda s: lost.record(s, host_id, lease.boot, lease.epoch, kind, evidence, now_s).id)
         self._hand_over()
         self._read()
+        self._carry_out(self.decider.recorded(lease))
 
     def _hand_over(self) -> None:
         """Let go of all that ran on the dead, and start what is due."""

@@ -250,3 +250,12 @@ def test_under_the_brake_power_is_read_and_not_cut() -> None:
     assert not kinds(case.look(4.5), decide.ReadPower)
 
     assert case.decider.power(lease, "read Off") == [Proven(lease, Proof.POWER, "read Off")]
+
+
+def test_what_a_proof_ended_is_taught_to_every_witness() -> None:
+    case = Case("h1", "h2")
+    case.decider.facts = replace(case.facts, floors={"h1": (("b1", 1),)})
+
+    assert case.decider.recorded(LeaseId("h1", "b1", 0)) == [
+        Teach(witness, 1, "h1", (("b1", 1),)) for witness in WITNESSES
+    ]

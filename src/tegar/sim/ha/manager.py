@@ -223,6 +223,7 @@ class Manager:
             self.world.engine.say(f"{self.server.name}: proof for {lease.boot} {what}: {kind}, {evidence}")
         self._hand_over()
         self._read()
+        self._carry_out(self.decide.recorded(lease))
 
     def _hand_over(self) -> None:
         """Let go of all that ran on the dead.  What a saga is at work on is left to it."""
