@@ -181,7 +181,9 @@ def test_a_guests_port_is_knocked_at_from_beside_it(wire: Wire, routers: Namespa
     argv = ("ip", "netns", "exec", space, "busybox", "nc", "-l", "-p", "5432")
     with subprocess.Popen(argv) as listener:
         try:
-            until(lambda: "5432" in sh("ip", "netns", "exec", space, "ss", "-ltn").stdout, "the guest listens")
+            until(
+                lambda: "5432" in sh("ip", "netns", "exec", space, "ss", "-ltn").stdout, "the guest listens"
+            )
             accepted = routers.knock(id, one.ip, 5432)
         finally:
             listener.kill()
