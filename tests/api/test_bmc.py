@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -213,6 +214,20 @@ def test_one_action_at_a_time(cloud: Cloud, h1: str) -> None:
             cloud.api(command, hostid=h1, **more)
     cloud.settle()
     assert act(cloud, h1, "ON")["powerstate"] == "On"
+
+
+def test_of_many_requests_at_the_same_moment_one_wins(cloud: Cloud, h1: str) -> None:
+    def ask(n: int) -> int:
+        if n % 2:
+            return cloud.admin.answer("changeOutOfBandManagementPassword", hostid=h1).status
+        return cloud.admin.answer("issueOutOfBandManagementPowerAction", hostid=h1, action="RESET").status
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+
+    assert sorted(found) == [200] + [536] * 7
+    cloud.settle()
+    assert cloud.world.machine("h1").bmc.resets <= 1
 
 
 def everything(cloud: Cloud) -> str:

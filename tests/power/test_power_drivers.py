@@ -145,14 +145,14 @@ def test_a_dead_bmc_is_given_up_in_time(bench: Bench) -> None:
 
 def test_the_password_is_changed_and_the_old_one_ends(bench: Bench) -> None:
     new = "an-other-horse-8"
-    bench.driver.set_password(bench.spec, new, within_s=15)
+    bench.driver.set_password(bench.spec, new, within_s=40)
 
     changed = bench.spec.with_password(Secret(new))
     assert bench.driver.read(changed, within_s=10) == Power.ON
     with pytest.raises(WrongPassword):
         read(bench)
 
-    bench.driver.set_password(changed, PASSWORD, within_s=15)
+    bench.driver.set_password(changed, PASSWORD, within_s=40)
     assert read(bench) == Power.ON
 
 

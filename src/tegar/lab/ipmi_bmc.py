@@ -173,7 +173,7 @@ def password_in(users: str) -> str | None:
         else:
             raw.append(ord(rest[0]))
             rest = rest[1:]
-    return raw.rstrip(b"\0").decode(errors="replace") if line else None
+    return raw.rstrip(b"\0").decode(errors="replace") if len(raw) == 20 else None
 
 
 def _die_with_parent() -> None:

@@ -75,6 +75,7 @@ def _must_be_idle(ctx: Ctx, host: Host) -> None:
     Raises:
         InUse: one is.
     """
+    bmcs.settle(ctx.s, host.id)
     open_ones = select(SagaRow.id).where(SagaRow.instance_uuid == host.uuid, SagaRow.name.in_(_WORKS))
     if ctx.s.scalars(open_ones.where(SagaRow.state.in_(OPEN))).first():
         raise InUse(f"The BMC of host {host.name}", "an action on it is under way; wait for its end")
@@ -154,7 +155,6 @@ def change_password(ctx: Ctx, host: Host, password: Secret | None) -> SagaRow:
             f"The BMC of host {host.name}",
             "a change of its password is stuck; once it is configured anew, that ends",
         )
-    bmc.told = ""  # a write: of two requests at once, one is run again and sees the other's work
     sealed = ctx.world.vault.seal(new)
     ctx.note(
         "HOST.OOBM.CHANGEPASSWORD",

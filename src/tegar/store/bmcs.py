@@ -69,6 +69,11 @@ def all_usable(s: Session) -> Sequence[Bmc]:
     return s.scalars(select(Bmc).where(Bmc.host_id.in_(usable())).order_by(Bmc.id)).all()
 
 
+def settle(s: Session, host_id: int) -> None:
+    """Wait for those who decide about a host's BMC at this moment, and keep others out until this transaction ends."""
+    s.execute(select(Bmc.id).where(Bmc.host_id == host_id).with_for_update()).all()
+
+
 def forget(s: Session, host_id: int) -> None:
     """Forget a host's BMC and its secrets; one that is not there is forgotten already."""
     s.execute(delete(Bmc).where(Bmc.host_id == host_id))

@@ -68,7 +68,10 @@ class Ipmitool:
     def set_password(self, bmc: BmcSpec, new: str, *, within_s: float) -> None:
         """Find the account's number, set the password, and read with it until the BMC has taken it."""
         end_s = time.monotonic() + within_s
-        number = self._account(bmc, within_s)
+        try:
+            number = self._account(bmc, within_s)
+        except Unreachable:  # a list is a hundred questions, and a busy BMC drops one; reading again is safe
+            number = self._account(bmc, end_s - time.monotonic())
         raw = " ".join(f"0x{byte:02x}" for byte in new.encode().ljust(20, b"\0"))
         order = f"raw 0x06 0x47 0x{0x80 | number:02x} 0x02 {raw}\n"  # 0x80: a password of 20 bytes
         self._ask(bmc, ["exec", "/dev/stdin"], end_s - time.monotonic(), stdin=order)
