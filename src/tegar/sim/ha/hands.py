@@ -27,6 +27,7 @@ class Copy:
     boot: str
     epoch: int
     writing: bool = False
+    ran: bool = False  # before: its start was judged
     admitted: bool = True
     moving: bool = False
 

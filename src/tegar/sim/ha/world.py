@@ -229,12 +229,14 @@ class World:
             self.engine.violate(f"two writers: {copy.vm} runs on {other.host.name} and on {copy.host.name}")
         if len(self.leased_boots.get(copy.boot, ())) < self.plan.witnesses // 2 + 1:
             self.engine.violate(f"{copy.vm} runs on {copy.host.name} before the first lease of this boot")
-        lacking = self.sql.unproven(copy.vm, copy.vm_epoch)
+        # A start needs the proofs.  What paused goes on without: a database that lost commits may since have
+        # noted a place that the witnesses then refused, and nothing ever ran there.
+        lacking = self.sql.unproven(copy.vm, copy.vm_epoch) if not copy.ran else ""
         if lacking:
             self.engine.violate(
                 f"{copy.vm} started on {copy.host.name} without a recorded proof for {lacking}"
             )
-        copy.writing = True
+        copy.writing = copy.ran = True
         self.writers[copy.vm] = copy
 
     def stops_writing(self, copy: Copy) -> None:
