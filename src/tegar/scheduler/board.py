@@ -99,8 +99,14 @@ class Board:
             self._suited[key] = None if len(good) == len(self.takers) else good
         return self._suited[key]
 
-    def pack(self, lost: Collection[int], items: Sequence[Bundle], by: int) -> Packed:
-        """Put bundles, in their order, onto hosts that are not lost: where the least of *by* stays free."""
+    def pack(
+        self, lost: Collection[int], items: Sequence[Bundle], by: int, *, spread: bool = False
+    ) -> Packed:
+        """Put bundles, in their order, onto hosts that are not lost: where the least of *by* stays free.
+
+        ``spread``: where the most is free instead.  Many hosts start more at once than one, but large
+        bundles that come late may find no room.
+        """
         rooms = [room for room in self.rooms(by) if room[1] not in lost]
         other = {host_id: room[1 - by] for host_id, room in self.free.items()}
         groups = Groups(self.picture, lost, {g.id for item in items if not item.plain for g in item.guests})
@@ -109,7 +115,8 @@ class Board:
         for item in items:
             need, more = item.needs[by], item.needs[1 - by]
             allowed = None if item.plain else self._allowed(item, groups)
-            for n in range(bisect_left(rooms, (need, -1)), len(rooms)):
+            fit = range(bisect_left(rooms, (need, -1)), len(rooms))
+            for n in reversed(fit) if spread else fit:
                 room, host_id = rooms[n]
                 if other[host_id] >= more and (allowed is None or host_id in allowed):
                     del rooms[n]

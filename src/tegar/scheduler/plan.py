@@ -76,13 +76,13 @@ class Shortfall:
 
 def lose(picture: Picture, lost: Collection[int]) -> Plan | Shortfall:
     """Return what would happen if these hosts were lost now, besides those that are lost already."""
-    return _lose(Board(picture), frozenset(lost))
+    return _lose(Board(picture), frozenset(lost), spread=True)
 
 
 def rather(picture: Picture, lost: Collection[int]) -> list[Move]:
     """Return where the VMs of lost hosts go when these are lost now; if not all fit, the urgent ones that do."""
     board, gone = Board(picture), frozenset(lost) | picture.lost
-    found = _lose(board, frozenset(lost))
+    found = _lose(board, frozenset(lost), spread=True)
     if isinstance(found, Shortfall):
         items = sorted(
             board.bundles(gone), key=lambda b: (b.priority, -b.needs[board.scarce], b.guests[0].id)
@@ -155,12 +155,13 @@ def _bound(board: Board, mine: list[int], n: int) -> Shortfall | None:
     return Shortfall(frozenset(worst.lost), names, "", 0, why=worst.why)
 
 
-def _lose(board: Board, lost: frozenset[int]) -> Plan | Shortfall:
+def _lose(board: Board, lost: frozenset[int], *, spread: bool = False) -> Plan | Shortfall:
     gone = lost | board.picture.lost
     items = board.bundles(gone)
-    packed = board.pack(gone, items, board.scarce)
-    if not packed.left_over:
-        return _plan(lost, packed)
+    for widely in (True, False) if spread else (False,):
+        packed = board.pack(gone, items, board.scarce, spread=widely)
+        if not packed.left_over:
+            return _plan(lost, packed)
     other = 1 - board.scarce
     packed = board.pack(gone, sorted(items, key=lambda b: (-b.needs[other], b.guests[0].id)), other)
     if not packed.left_over:

@@ -92,16 +92,17 @@ def _run(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], 
 
 
 def _victim(s: Session) -> tuple[int, str, list[int]]:
-    """Return the host with the most VMs."""
+    """Return the host with the most VMs that are restarted elsewhere, and those."""
     busiest = (
         select(Vm.host_id)
-        .where(Vm.state == State.RUNNING, Vm.host_id.is_not(None))
+        .where(Vm.state == State.RUNNING, Vm.host_id.is_not(None), Vm.ha.is_(True))
         .group_by(Vm.host_id)
         .order_by(func.count().desc(), Vm.host_id)
     )
     host_id = s.scalars(busiest.limit(1)).one()
     assert host_id is not None
-    vms = s.scalars(select(Vm.id).where(Vm.host_id == host_id, Vm.state == State.RUNNING)).all()
+    mine = (Vm.host_id == host_id, Vm.state == State.RUNNING, Vm.ha.is_(True))
+    vms = s.scalars(select(Vm.id).where(*mine)).all()
     return host_id, s.get_one(Host, host_id).name, list(vms)
 
 
