@@ -90,6 +90,8 @@ class IpmiBmc:
 
     def start(self) -> None:
         """Start ``ipmi_sim``."""
+        if self._users.exists():
+            self._remember()  # it went dark between a change and our look at it
         self._users.unlink(missing_ok=True)  # the configuration is the truth
         config = self._home / "lan.conf"
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
@@ -155,11 +157,17 @@ class IpmiBmc:
 
     def _take_password(self) -> None:
         """Believe the password that was set, and start again with it."""
-        password = password_in(self._users.read_text(errors="replace"))
-        if password is not None and password != self._account.password:
-            self._account.change(password)
+        if self._remember():
             self.stop()
             self.start()
+
+    def _remember(self) -> bool:
+        """Keep the password that was set; return whether it is another one."""
+        password = password_in(self._users.read_text(errors="replace"))
+        if password is None or password == self._account.password:
+            return False
+        self._account.change(password)
+        return True
 
 
 def password_in(users: str) -> str | None:
