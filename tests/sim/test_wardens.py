@@ -13,9 +13,9 @@ import pytest
 
 from tegar.agent.gate import Gate, Memory, Order, Report, Verb
 from tegar.guard.keys import host_key
-from tegar.guard.timing import FAST
 from tegar.guard.witness_shell import WitnessConfig, WitnessShell
 from tegar.kernel.clock import WallClock
+from tegar.model.timing import FAST
 from tegar.sim.control import control
 from tegar.sim.links import SimLinks
 from tegar.sim.things import Machine

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tegar.guard.datagram import Ack, AnyMessage, Challenge, Moved, Renew
-from tegar.guard.timing import Timing
+from tegar.model.timing import Timing
 
 
 class Verb(Enum):

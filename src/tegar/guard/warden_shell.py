@@ -17,12 +17,12 @@ import msgspec
 
 from tegar.guard import datagram
 from tegar.guard.shell import Address, drain, steady, udp
-from tegar.guard.timing import DEFAULT, FAST, Timing, UnsafeTiming
 from tegar.guard.warden import Effect, Heard, Input, Pet, Report, Send, Warden
 from tegar.guard.watchdog import Watchdog, about, watchdog
 from tegar.kernel import log
 from tegar.kernel.clock import Clock, WallClock
 from tegar.kernel.errors import TegarError
+from tegar.model.timing import DEFAULT, FAST, Timing, UnsafeTiming
 from tegar.wire.boot import boot_id
 
 CONFIG = "guard.json"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.guard.timing import DEFAULT
 from tegar.ha.decide import NEVER, Facts, HostFacts, LeaseId
 from tegar.kernel.db import live
 from tegar.model.host import Resource
+from tegar.model.timing import DEFAULT
 from tegar.store.hosts import Hold, Host, Pulse
 from tegar.store.leases import Death, HostLease, Witness
 from tegar.store.zones import Cluster, Zone

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.guard.timing import DEFAULT
 from tegar.kernel.db import Db, live
 from tegar.kernel.errors import Refused, TegarError
 from tegar.kernel.secret import Vault
 from tegar.main import schema
 from tegar.main.config import add_options, config_of
+from tegar.model.timing import DEFAULT
 from tegar.ops import guard
 from tegar.store.leases import HostLease, Witness
 from tegar.store.schema import METADATA

@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 
 from tegar.guard.datagram import Answer
 from tegar.guard.judge import majority
-from tegar.guard.timing import DEFAULT
 from tegar.ha.witnesses import Witnesses
 from tegar.kernel.clock import WallClock
 from tegar.kernel.db import Db, live
@@ -28,6 +27,7 @@ from tegar.main.client import ApiFailed, Client
 from tegar.main.config import ServerConfig, add_options, config_of
 from tegar.main.links import AllLinks
 from tegar.main.local import until
+from tegar.model.timing import DEFAULT
 from tegar.ops import guard
 from tegar.ops.bootstrap import admin_keys
 from tegar.store.hosts import Host

@@ -20,8 +20,8 @@ import structlog
 from tegar.agent.gate import Verb
 from tegar.guard import datagram
 from tegar.guard.datagram import LONGEST_BYTES, MAGIC
-from tegar.guard.timing import DEFAULT, FAST
 from tegar.guard.warden import Effect, Heard, Input, Pet, Report, Send, Warden
+from tegar.model.timing import DEFAULT, FAST
 from tegar.sim.things import Machine
 from tegar.sim.world import World
 from tegar.wire.guard import SetGuard

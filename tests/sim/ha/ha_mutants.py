@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tegar.guard.datagram import Teach
-from tegar.guard.timing import Timing
 from tegar.guard.warden import Effect, Order, Verb, Warden
 from tegar.guard.witness import Witness
+from tegar.model.timing import Timing
 from tegar.sim.ha.agent import Fence, Permit, Start
 from tegar.sim.ha.chaos import TIMINGS
 from tegar.sim.ha.hands import Asked, Hands

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tegar.guard.timing import DEFAULT, FAST
+from tegar.model.timing import DEFAULT, FAST
 from tegar.sim.ha.chaos import TWO_STAGE, ambush_host, ambush_server, fail_over
 from tegar.sim.ha.world import Parts, Plan, World
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tegar.guard.timing import DEFAULT
 from tegar.guard.warden import Effect, Pet, Verb
+from tegar.model.timing import DEFAULT
 from tegar.sim.ha.world import Plan, World
 
 TICK_S = 0.001

@@ -6,8 +6,8 @@ import pytest
 from ha_mutants import MUTANTS, AnyBoot, ArmsAtOnce, ForgetsPromises, Mutant, StartsDoNotCount
 from scenario import FOLDER, play, read
 
-from tegar.guard.timing import Timing
 from tegar.ha.decide import LeaseId
+from tegar.model.timing import Timing
 from tegar.sim.ha.agent import Fence, Permit, Start
 from tegar.sim.ha.chaos import run_seed
 from tegar.sim.ha.engine import Violation

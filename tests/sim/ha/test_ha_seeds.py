@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tegar.guard.timing import DEFAULT
+from tegar.model.timing import DEFAULT
 from tegar.sim.ha.__main__ import main, many
 from tegar.sim.ha.chaos import broken, run_seed
 from tegar.sim.ha.world import Plan, World

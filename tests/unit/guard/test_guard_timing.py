@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tegar.guard.timing import DEFAULT, FAST, Timing, UnsafeTiming
+from tegar.model.timing import DEFAULT, FAST, Timing, UnsafeTiming
 
 
 def test_d_is_what_the_page_says() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from tegar.guard.datagram import Ack, Challenge, Moved
-from tegar.guard.timing import DEFAULT
 from tegar.guard.warden import Effect, Heard, Input, Order, Pet, Report, Send, Verb, Warden
+from tegar.model.timing import DEFAULT
 
 TICK = 1e-6
 S = DEFAULT.soft_s

@@ -6,8 +6,8 @@ import gc
 import random
 from collections.abc import Callable
 
-from tegar.guard.timing import DEFAULT, FAST, Timing
 from tegar.guard.warden import Effect, Pet, Verb
+from tegar.model.timing import DEFAULT, FAST, Timing
 from tegar.sim.ha.engine import Violation
 from tegar.sim.ha.host import Bmc, Host
 from tegar.sim.ha.server import Server

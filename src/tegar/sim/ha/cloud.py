@@ -18,13 +18,13 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from tegar.guard.timing import FAST
 from tegar.ha.witnesses import Address
 from tegar.kernel.db import Db, live
 from tegar.kernel.saga import OPEN, SagaRow, poke_with
 from tegar.kernel.saga import State as SagaState
 from tegar.kernel.secret import Vault
 from tegar.kernel.wire import Ask
+from tegar.model.timing import FAST
 from tegar.model.vm import State
 from tegar.ops import deploy
 from tegar.ops.ctx import Ctx

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from tegar.guard.timing import Timing
 from tegar.guard.warden import Effect, Heard, Input, Pet, Send, Verb, Warden
+from tegar.model.timing import Timing
 from tegar.sim.ha.agent import Move, Reply, Request
 from tegar.sim.ha.engine import Rate
 from tegar.sim.ha.hands import Asked, Copy

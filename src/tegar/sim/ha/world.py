@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from tegar.guard.datagram import Ack, AnyMessage, AskMany
 from tegar.guard.judge import FRESH_S
-from tegar.guard.timing import Timing
 from tegar.guard.warden import Warden
 from tegar.guard.witness import Witness
+from tegar.model.timing import Timing
 from tegar.sim.ha.engine import Engine, Rate
 from tegar.sim.ha.hands import Copy, Hands
 from tegar.sim.ha.host import Bmc, Host
