@@ -28,15 +28,14 @@ from tegar.lab.cloud import Lab
 from tegar.lab.command import must
 from tegar.lab.topology import PRIMARY_PATH, SECONDARY_PATH, Topology
 from tegar.model.lease import Permit
+from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
 from tegar.model.spec import (
     DiskSpec,
     DomainSpec,
-    GuestSpec,
     NetworkSpec,
     NicSpec,
     PoolKind,
     PoolSpec,
-    RouterSpec,
     StoreSpec,
 )
 from tegar.wire.disk import CreateDisk, DeleteDisk, DeleteSeed, OpenPool, SeedTemplate
@@ -208,10 +207,11 @@ def deploy(world: Cloud, kind: str, host: str = "h1") -> Guest:
     world.ask(host, SeedTemplate(pool, world.template_uuid, world.store))
     world.ask(host, CreateDisk(pool, volume, 64 << 20, world.template_uuid))
     told = GuestSpec(vm, mac, ip, f"vm-{number}", user_data="aGVsbG8=", meta=(("instance-id", vm),))
-    router = RouterSpec(
-        str(uuid.uuid4()), 1, network, f"02:00:00:00:09:{number:02x}", f"{prefix}.{number - 20 + 225 - number}", 20,
+    net = SubnetSpec(
+        network, f"02:00:00:00:09:{number:02x}", f"{prefix}.{number - 20 + 225 - number}", 20,
         gateway, "lab.test", (), (told,),
     )  # fmt: skip
+    router = RouterSpec(str(uuid.uuid4()), 1, (net,))
     world.ask("h2", ApplyRouter(router))
     spec = DomainSpec(
         vm, f"i-2-{number}-VM", 1, 500, 128 << 20, (DiskSpec(volume, pool, 64 << 20, 0),),

@@ -22,7 +22,8 @@ from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.service import NamespaceRouters
 from tegar.kernel.errors import AgentRefused
-from tegar.model.spec import GuestSpec, NetworkSpec, RouterSpec
+from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
+from tegar.model.spec import NetworkSpec
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")]
 
@@ -130,11 +131,12 @@ def guest(n: int, **more: object) -> GuestSpec:
 
 def router(wire: Wire, version: int, *guests: GuestSpec, id: str) -> RouterSpec:
     """Return a router's spec."""
-    return RouterSpec(
-        uuid=id, version=version, network=NetworkSpec(str(uuid.uuid5(uuid.NAMESPACE_DNS, id)), wire.bridge),
+    net = SubnetSpec(
+        network=NetworkSpec(str(uuid.uuid5(uuid.NAMESPACE_DNS, id)), wire.bridge),
         mac="02:00:00:00:07:ff", ip="10.77.7.2", prefix_len=24, gateway="10.77.7.1", domain="shared.test",
         dns=("10.77.7.1",), guests=guests,
     )  # fmt: skip
+    return RouterSpec(id, version, (net,))
 
 
 def test_a_guest_gets_its_lease_its_name_and_its_metadata(wire: Wire, routers: NamespaceRouters) -> None:

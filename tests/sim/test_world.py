@@ -7,15 +7,14 @@ import pytest
 from tegar.kernel.clock import ManualClock
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Unreachable
 from tegar.kernel.wire import Fence, Link
+from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
 from tegar.model.spec import (
     DiskSpec,
     DomainSpec,
-    GuestSpec,
     NetworkSpec,
     NicSpec,
     PoolKind,
     PoolSpec,
-    RouterSpec,
     StoreSpec,
 )
 from tegar.model.units import GIB
@@ -141,7 +140,8 @@ def test_a_guest_answers_when_its_router_knows_it_and_counts_its_boots(lab: Lab)
         page(lab.world, "vm")
 
     guest = GuestSpec("vm", "02:00:00:00:00:02", "10.0.0.2", "web", "aGVsbG8=")
-    router = RouterSpec("r", 1, NET, "02:00:00:00:00:01", "10.0.0.1", 24, "10.0.0.1", "x", (), (guest,))
+    net = SubnetSpec(NET, "02:00:00:00:00:01", "10.0.0.1", 24, "10.0.0.1", "x", (), (guest,))
+    router = RouterSpec("r", 1, (net,))
     lab.on("h2").ask(ApplyRouter(router))
     assert (page(lab.world, "vm").name, page(lab.world, "vm").user_data) == ("web", "hello")
     assert page(lab.world, "vm").boots == 1

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from tegar.agent.fences import Fences, Locks
 from tegar.model.lease import Permit
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, RouterSpec, StoreSpec
+from tegar.model.router import RouterSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, StoreSpec
 from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
 from tegar.wire.guard import GuardFacts, SetGuard
 from tegar.wire.host import HostFacts, HostLoad

@@ -47,11 +47,15 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """An L2 segment on a host: the bridge of the traffic label, cut by a VLAN id or whole (``vlan`` None)."""
+    """An L2 segment on a host: the bridge of the traffic label, cut by a VLAN id, a VXLAN id, or whole (both None).
+
+    The bridge is a Linux bridge or one of Open vSwitch, whatever the operator made.
+    """
 
     uuid: str
     bridge: str
     vlan: int | None = None
+    vni: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,41 +83,3 @@ class DomainSpec:
     memory_bytes: int
     disks: tuple[DiskSpec, ...]
     nics: tuple[NicSpec, ...]
-
-
-@dataclass(frozen=True)
-class GuestSpec:
-    """What a virtual router knows of one NIC: its lease, its name and what the metadata service tells it.
-
-    ``user_data`` is base64 text as the caller gave it, empty when there is none.
-    ``meta`` holds the keys under ``/latest/meta-data/`` (``instance-id``, ``local-hostname``, …).
-    """
-
-    vm_uuid: str
-    mac: str
-    ip: str
-    hostname: str
-    user_data: str = ""
-    public_keys: tuple[str, ...] = ()
-    meta: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class RouterSpec:
-    """The whole desired state of a virtual router; never a delta.
-
-    ``version`` grows with every change of the desired state; an agent that runs a newer one
-    keeps it.  ``ip`` is the router's own address in the network, ``gateway`` what guests get
-    as their default route (empty: none), ``dns`` the resolvers it forwards to.
-    """
-
-    uuid: str
-    version: int
-    network: NetworkSpec
-    mac: str
-    ip: str
-    prefix_len: int
-    gateway: str
-    domain: str
-    dns: tuple[str, ...]
-    guests: tuple[GuestSpec, ...]

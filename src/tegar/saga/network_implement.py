@@ -27,7 +27,7 @@ from tegar.model.errors import NoCapacity, OutOfAddresses
 from tegar.model.host import LEAVING, Resource
 from tegar.model.host import State as HostState
 from tegar.model.network import Event, State
-from tegar.model.spec import RouterSpec
+from tegar.model.router import RouterSpec
 from tegar.saga.env import Env
 from tegar.saga.spec import router_spec
 from tegar.store import hosts, networks

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
-from tegar.model.spec import DiskSpec, DomainSpec, GuestSpec, NetworkSpec, NicSpec, RouterSpec
+from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec
 from tegar.store import networks, volumes
 from tegar.store.networks import Desired, Network, Nic, Router
 from tegar.store.offerings import ServiceOffering
@@ -57,9 +58,7 @@ def router_spec(s: Session, network: Network, router: Router) -> RouterSpec:
     own = s.get_one(Nic, router.nic_id)
     dns = [d for d in (network.dns1, network.dns2) if d] or [d for d in (zone.dns1, zone.dns2) if d]
     version = s.scalar(select(Desired.version).where(Desired.network_id == network.id)) or 0
-    return RouterSpec(
-        uuid=router.uuid,
-        version=version,
+    net = SubnetSpec(
         network=network_spec(network),
         mac=own.mac,
         ip=own.ip,
@@ -69,6 +68,7 @@ def router_spec(s: Session, network: Network, router: Router) -> RouterSpec:
         dns=tuple(dns),
         guests=tuple(_guests(s, network, zone)),
     )
+    return RouterSpec(router.uuid, version, (net,))
 
 
 def _guests(s: Session, network: Network, zone: Zone) -> Iterable[GuestSpec]:

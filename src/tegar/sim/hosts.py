@@ -10,7 +10,8 @@ from tegar.agent.handlers.table import answer as handle
 from tegar.agent.host import Host
 from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.kernel.wire import Fence
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, RouterSpec
+from tegar.model.router import RouterSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec
 from tegar.sim.disks import SimDisks, SimImages
 from tegar.sim.hands import SimGuard, SimHands
 from tegar.sim.things import Guest, Machine, ReportTo
@@ -161,6 +162,8 @@ class SimSegments:
         """Build the segment."""
         if network.bridge in self._machine.faults.missing_bridges:
             raise AgentRefused("The host", "ensure", f"there is no bridge {network.bridge}")
+        if network.vni is not None:
+            return f"{network.bridge}.vx{network.vni}"
         return network.bridge if network.vlan is None else f"{network.bridge}.{network.vlan}"
 
 
@@ -172,7 +175,8 @@ class SimRouters:
 
     def apply(self, spec: RouterSpec) -> int:
         """Run what the spec says, unless something newer runs."""
-        self._net.ensure(spec.network)
+        for segment in (*spec.subnets, *spec.uplinks):
+            self._net.ensure(segment.network)
         with self._world.lock:
             runs = self._machine.routers.get(spec.uuid)
             if runs is None or runs.version < spec.version:
@@ -195,8 +199,9 @@ class SimRouters:
             router = self._machine.routers.get(uuid)
             if router is None:
                 raise AgentRefused("The host", "CheckPort", f"router {uuid} is not here")
+            served = {subnet.network for subnet in router.subnets}
             return any(
-                guest.runs and not guest.deaf and nic.ip == ip and nic.network == router.network
+                guest.runs and not guest.deaf and nic.ip == ip and nic.network in served
                 for _, guest in self._world.guests()
                 for nic in guest.spec.nics
             )

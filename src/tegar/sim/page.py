@@ -6,7 +6,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from tegar.model.spec import GuestSpec, NicSpec
+from tegar.model.router import GuestSpec
+from tegar.model.spec import NetworkSpec, NicSpec
 from tegar.sim.things import Guest, Machine, SimBmc, Storage
 from tegar.sim.world import World
 from tegar.wire.virt import DomainState
@@ -58,14 +59,18 @@ def page(world: World, vm_uuid: str) -> Page:
 
 
 def _lease(world: World, nic: NicSpec) -> GuestSpec:
-    segment = (nic.network.bridge, nic.network.vlan)
-    for host in world.machines.values():
-        for router in host.routers.values() if host.powered else ():
-            if (router.network.bridge, router.network.vlan) == segment:
-                for lease in router.guests:
-                    if lease.mac == nic.mac and lease.ip == nic.ip:
-                        return lease
-    raise NotAnswering(f"no router on bridge {segment[0]}, VLAN {segment[1]} has a lease for {nic.mac}")
+    routers = [r for host in world.machines.values() if host.powered for r in host.routers.values()]
+    for subnet in (subnet for router in routers for subnet in router.subnets):
+        if _segment(subnet.network) == _segment(nic.network):
+            for lease in subnet.guests:
+                if lease.mac == nic.mac and lease.ip == nic.ip:
+                    return lease
+    bridge, vlan, vni = _segment(nic.network)
+    raise NotAnswering(f"no router on bridge {bridge}, VLAN {vlan}, VXLAN {vni} has a lease for {nic.mac}")
+
+
+def _segment(network: NetworkSpec) -> tuple[str, int | None, int | None]:
+    return network.bridge, network.vlan, network.vni
 
 
 def picture(world: World) -> dict[str, Any]:
@@ -93,7 +98,7 @@ def _machine(host: Machine) -> dict[str, Any]:
     return {
         "domains": {uuid: _guest(g) for uuid, g in sorted(host.guests.items())},
         "routers": {
-            uuid: sorted((g.mac, g.ip, g.hostname, g.vm_uuid) for g in spec.guests)
+            uuid: sorted((g.mac, g.ip, g.hostname, g.vm_uuid) for net in spec.subnets for g in net.guests)
             for uuid, spec in sorted(host.routers.items())
         },
     }

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tegar.agent.host import Host
-from tegar.model.spec import DomainSpec, RouterSpec
+from tegar.model.router import RouterSpec
+from tegar.model.spec import DomainSpec
 from tegar.model.units import GIB, TIB
 from tegar.wire.guard import SetGuard
 from tegar.wire.virt import DomainState, Ended

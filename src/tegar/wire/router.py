@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tegar.kernel.wire import Ask
-from tegar.model.spec import RouterSpec
+from tegar.model.router import RouterSpec
 
 
 @dataclass(frozen=True)

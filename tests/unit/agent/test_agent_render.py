@@ -9,18 +9,24 @@ import pytest
 from tegar.agent.router.metadata import answer
 from tegar.agent.router.render import bundle
 from tegar.kernel.errors import Refused
-from tegar.model.spec import GuestSpec, NetworkSpec, RouterSpec
+from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
+from tegar.model.spec import NetworkSpec
 
 WEB = GuestSpec(
     "44444444-4444-4444-8444-444444444444", "02:00:00:00:00:07", "10.1.1.7", "web",
     user_data="IyEvYmluL3NoCg==", public_keys=("ssh-ed25519 AAAA me",), meta=(("service-offering", "Small"),),
 )  # fmt: skip
-SPEC = RouterSpec(
-    uuid="66666666-6666-4666-8666-666666666666", version=3,
+NET = SubnetSpec(
     network=NetworkSpec("33333333-3333-4333-8333-333333333333", "cloudbr1"),
     mac="02:00:00:00:00:02", ip="10.1.1.2", prefix_len=24, gateway="10.1.1.1", domain="cs.test",
     dns=("9.9.9.9", "1.1.1.1"), guests=(WEB, GuestSpec("77", "02:00:00:00:00:08", "10.1.1.8", "db")),
 )  # fmt: skip
+SPEC = RouterSpec("66666666-6666-4666-8666-666666666666", 3, (NET,))
+
+
+def serving(**net: object) -> RouterSpec:
+    """Return the router with another network."""
+    return replace(SPEC, subnets=(replace(NET, **net),))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["dnsmasq.conf", "dhcp-hosts", "hosts", "rules.nft", "guests/10.1.1.7.json"])
@@ -29,7 +35,7 @@ def test_a_bundle_reads_as_it_should(name: str) -> None:
 
 
 def test_a_new_guest_changes_no_file_that_needs_a_restart() -> None:
-    before, after = bundle(replace(SPEC, version=2, guests=SPEC.guests[:1]), "/r"), bundle(SPEC, "/r")
+    before, after = bundle(replace(serving(guests=NET.guests[:1]), version=2), "/r"), bundle(SPEC, "/r")
 
     changed = {name for name in after if before.get(name) != after[name]}
     assert changed == {"spec.json", "dhcp-hosts", "hosts", "guests/10.1.1.8.json"}
@@ -46,11 +52,11 @@ def test_a_new_guest_changes_no_file_that_needs_a_restart() -> None:
 )
 def test_words_that_say_more_than_a_name_are_refused(guest: GuestSpec) -> None:
     with pytest.raises(Refused):
-        bundle(replace(SPEC, guests=(guest,)), "/r")
+        bundle(serving(guests=(guest,)), "/r")
 
 
 def test_without_a_gateway_no_route_is_handed_out() -> None:
-    text = bundle(replace(SPEC, gateway=""), "/r")["dnsmasq.conf"]
+    text = bundle(serving(gateway=""), "/r")["dnsmasq.conf"]
 
     assert "dhcp-option=option:router\n" in text
     assert "0.0.0.0/0" not in text

@@ -8,7 +8,7 @@ from tegar.agent import child
 from tegar.agent.bridge import interfaces, ip
 from tegar.agent.places import mounted
 from tegar.agent.router.render import LINK, METADATA_IP
-from tegar.model.spec import RouterSpec
+from tegar.model.router import RouterSpec
 
 
 class Namespace:
@@ -32,26 +32,26 @@ class Namespace:
 
     def make(self, spec: RouterSpec, bridge: str) -> None:
         """Make the namespace with its NIC and addresses, or complete a half-made one."""
-        what = f"router {spec.uuid}"
+        what, net = f"router {spec.uuid}", spec.subnets[0]
         if not self.there():
             ip("netns", "del", self.name)
             ip("netns", "add", self.name).must(what)
         if self._port not in interfaces():
             ip(
                 "link", "add", self._port, "type", "veth",
-                "peer", "name", LINK, "address", spec.mac, "netns", self.name,
+                "peer", "name", LINK, "address", net.mac, "netns", self.name,
             ).must(what)  # fmt: skip
         ip("link", "set", self._port, "master", bridge).must(what)
         ip("link", "set", self._port, "up").must(what)
         for args in (
             ("link", "set", "lo", "up"),
             ("link", "set", LINK, "up"),
-            ("addr", "replace", f"{spec.ip}/{spec.prefix_len}", "dev", LINK),
+            ("addr", "replace", f"{net.ip}/{net.prefix_len}", "dev", LINK),
             ("addr", "replace", f"{METADATA_IP}/32", "dev", LINK),
         ):
             ip("-n", self.name, *args).must(what)
-        if spec.gateway and spec.gateway != spec.ip:
-            ip("-n", self.name, "route", "replace", "default", "via", spec.gateway).must(what)
+        if net.gateway and net.gateway != net.ip:
+            ip("-n", self.name, "route", "replace", "default", "via", net.gateway).must(what)
 
     def remove(self) -> None:
         """Take it away; the kernel ends what is in it with the last process."""

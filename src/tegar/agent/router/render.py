@@ -12,7 +12,7 @@ import re
 
 from tegar.kernel import codec
 from tegar.kernel.errors import Refused
-from tegar.model.spec import GuestSpec, RouterSpec
+from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
 
 METADATA_IP = "169.254.169.254"
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -26,16 +26,17 @@ def check(spec: RouterSpec) -> None:
     Raises:
         Refused: an address, a MAC address or a name is none.
     """
+    net = spec.subnets[0]
     try:
-        subnet(spec)
-        for address in (*filter(None, (spec.gateway,)), *spec.dns, *(guest.ip for guest in spec.guests)):
+        subnet(net)
+        for address in (*filter(None, (net.gateway,)), *net.dns, *(guest.ip for guest in net.guests)):
             ipaddress.IPv4Address(address)
     except ValueError as e:
         raise Refused(f"router {spec.uuid}: {e}") from e
-    for mac in (spec.mac, *(guest.mac for guest in spec.guests)):
+    for mac in (net.mac, *(guest.mac for guest in net.guests)):
         if not _MAC.fullmatch(mac):
             raise Refused(f"{mac!r} is not a MAC address in lower case")
-    for name in (spec.domain, *(guest.hostname for guest in spec.guests)):
+    for name in (net.domain, *(guest.hostname for guest in net.guests)):
         if name and not _NAME.fullmatch(name):
             raise Refused(f"{name!r} is not a host or domain name")
 
@@ -51,22 +52,23 @@ def bundle(spec: RouterSpec, home: str) -> dict[str, str]:
         Refused: the spec holds something that is no address or name.
     """
     check(spec)
+    net = spec.subnets[0]
     return {
         "spec.json": codec.encode(spec),
-        "dnsmasq.conf": dnsmasq_conf(spec, home),
-        "dhcp-hosts": "".join(_lease(guest) for guest in spec.guests),
-        "hosts": dns_hosts(spec),
-        "rules.nft": rules(spec),
-        **{f"guests/{guest.ip}.json": metadata(guest) for guest in spec.guests},
+        "dnsmasq.conf": dnsmasq_conf(net, home),
+        "dhcp-hosts": "".join(_lease(guest) for guest in net.guests),
+        "hosts": dns_hosts(net),
+        "rules.nft": rules(net),
+        **{f"guests/{guest.ip}.json": metadata(guest) for guest in net.guests},
     }
 
 
-def subnet(spec: RouterSpec) -> ipaddress.IPv4Network:
+def subnet(spec: SubnetSpec) -> ipaddress.IPv4Network:
     """Return the network of the router's address."""
     return ipaddress.IPv4Network(f"{spec.ip}/{spec.prefix_len}", strict=False)
 
 
-def dnsmasq_conf(spec: RouterSpec, home: str) -> str:
+def dnsmasq_conf(spec: SubnetSpec, home: str) -> str:
     """Return dnsmasq's settings: leases for known MACs only, names of guests, forwarding of the rest."""
     network = subnet(spec)
     routes = f"{METADATA_IP}/32,{spec.ip}" + (f",0.0.0.0/0,{spec.gateway}" if spec.gateway else "")
@@ -110,13 +112,13 @@ def _lease(guest: GuestSpec) -> str:
     return ",".join(filter(None, (guest.mac, guest.ip, guest.hostname, "infinite"))) + "\n"
 
 
-def dns_hosts(spec: RouterSpec) -> str:
+def dns_hosts(spec: SubnetSpec) -> str:
     """Return the names the resolver knows; with ``expand-hosts`` the domain is added."""
     names = [f"{guest.ip} {guest.hostname}\n" for guest in spec.guests if guest.hostname]
     return "".join([f"{spec.ip} data-server\n", *names])
 
 
-def rules(spec: RouterSpec) -> str:
+def rules(spec: SubnetSpec) -> str:
     """Return the firewall: what the router serves to its segment, and nothing else."""
     return f"""\
 flush ruleset

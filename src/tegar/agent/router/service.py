@@ -20,7 +20,7 @@ from tegar.agent.router.process import Daemon
 from tegar.agent.router.render import LINK, bundle
 from tegar.kernel import codec
 from tegar.kernel.errors import AgentRefused, Refused, TegarError
-from tegar.model.spec import RouterSpec
+from tegar.model.router import RouterSpec
 from tegar.wire.router import RouterUp
 
 KNOCK_DEADLINE_S = 3.0
@@ -43,7 +43,7 @@ class NamespaceRouters:
             if space.there() and old and old.version > spec.version:
                 return old.version
             files = bundle(spec, str(home))
-            link = self._segments.ensure(spec.network)
+            link = self._segments.ensure(spec.subnets[0].network)
             if not space.there() or (old and _wiring(old) != _wiring(spec)):
                 _stop(home)  # a process in a namespace that lost its name would serve nobody
                 space.remove()
@@ -108,7 +108,8 @@ def _in_force(home: Path) -> RouterSpec | None:
 
 def _wiring(spec: RouterSpec) -> tuple[object, ...]:
     """Return what a namespace is built from; when it changes, a new one is built."""
-    return (spec.network, spec.mac, spec.ip, spec.prefix_len)
+    net = spec.subnets[0]
+    return (net.network, net.mac, net.ip, net.prefix_len)
 
 
 def _write(home: Path, version: int, files: dict[str, str]) -> frozenset[str]:
@@ -183,7 +184,7 @@ def _serve(space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[st
         dnsmasq.signal(signal.SIGHUP)
     service = Daemon(home / "metadata.run")
     if not service.pid():
-        argv = space.enter(*child.python("tegar.agent.router.metadata", str(home), LINK, spec.ip))
+        argv = space.enter(*child.python("tegar.agent.router.metadata", str(home), LINK, spec.subnets[0].ip))
         service.spawn(argv, home / "metadata.log", "ready")
 
 
@@ -193,7 +194,7 @@ def _stale_leases(home: Path, spec: RouterSpec) -> frozenset[str]:
     dnsmasq would refuse such an address to its new owner, and nothing but a restart without the
     lease makes it forget one.
     """
-    known = {(guest.mac, guest.ip) for guest in spec.guests}
+    known = {(guest.mac, guest.ip) for guest in spec.subnets[0].guests}
     rows = [row.split() for row in (_read(home / "leases") or "").splitlines()]
     return frozenset(row[2] for row in rows if len(row) >= 3 and (row[1], row[2]) not in known)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from tegar.kernel.wire import Link
-from tegar.model.spec import RouterSpec
+from tegar.model.router import RouterSpec
 
 
 class RouterProvider(Protocol):

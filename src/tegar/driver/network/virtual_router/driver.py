@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tegar.kernel.wire import Link
-from tegar.model.spec import RouterSpec
+from tegar.model.router import RouterSpec
 from tegar.wire.router import ApplyRouter, RemoveRouter
 
 
