@@ -16,8 +16,9 @@ from tegar.kernel.errors import TegarError
 from tegar.model.vm import State
 from tegar.saga.env import Env
 from tegar.store.hosts import Host
-from tegar.store.networks import Nic, Router
+from tegar.store.networks import Network, Nic
 from tegar.store.restarts import Restart
+from tegar.store.routers import Router
 from tegar.store.vms import Vm
 from tegar.wire.router import CheckPort
 from tegar.wire.virt import PingGuests
@@ -77,7 +78,8 @@ def _routers(s: Session, vm_ids: Sequence[int]) -> dict[int, tuple[str, str, str
         return {}
     stmt = (
         select(Nic.vm_id, Host.url, Router.uuid, Nic.ip)
-        .join(Router, Router.network_id == Nic.network_id)
+        .join(Network, Network.id == Nic.network_id)
+        .join(Router, Router.group_id == Network.group_id)
         .join(Host, Host.id == Router.host_id)
         .where(Nic.vm_id.in_(vm_ids), Nic.is_default.is_(True), live(Nic))
     )

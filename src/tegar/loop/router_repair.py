@@ -13,10 +13,11 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import TegarError
 from tegar.model.host import State as HostState
 from tegar.model.network import State
-from tegar.saga import network_implement
 from tegar.saga.env import Env
+from tegar.saga.router_obey import obey
 from tegar.store.hosts import Host
-from tegar.store.networks import Desired, Network, Router
+from tegar.store.networks import Network
+from tegar.store.routers import Router, RouterGroup
 from tegar.wire.router import ListRouters
 
 
@@ -24,23 +25,29 @@ def round(env: Env) -> None:
     """Find drift on hosts, then repair all routers that are behind."""
     _find_drift(env)
     behind = env.db.read(_behind)
-    for network_id in behind:
+    for group_id in behind:
         try:
-            network_implement.obey(env, network_id)
+            obey(env, group_id)
         except TegarError as e:
-            log.get("loop").warning("router not repaired", network_id=network_id, error=str(e))
+            log.get("loop").warning("router not repaired", group_id=group_id, error=str(e))
 
 
 def _behind(s: Session) -> list[int]:
     stmt = (
-        select(Network.id)
-        .join(Desired, Desired.network_id == Network.id)
-        .join(Router, Router.network_id == Network.id)
+        select(RouterGroup.id)
+        .join(Router, Router.group_id == RouterGroup.id)
         .outerjoin(Host, Host.id == Router.host_id)
-        .where(Network.state == State.IMPLEMENTED, live(Network))
-        .where(or_(Router.applied < Desired.version, Router.host_id.is_(None), Host.state != HostState.UP))
+        .where(
+            RouterGroup.id.in_(
+                select(Network.group_id).where(Network.state == State.IMPLEMENTED, live(Network))
+            )
+        )
+        .where(live(Router), Router.stopped.is_(False))
+        .where(
+            or_(Router.applied < RouterGroup.desired, Router.host_id.is_(None), Host.state != HostState.UP)
+        )
     )
-    return list(s.scalars(stmt))
+    return list(dict.fromkeys(s.scalars(stmt)))
 
 
 def _find_drift(env: Env) -> None:

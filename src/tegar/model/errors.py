@@ -79,6 +79,18 @@ class OutOfAddresses(TegarError):
 
 
 @dataclass(eq=False)
+class NoSegment(TegarError):
+    """Every id of a physical network's ranges is taken by some guest network."""
+
+    code = 533
+    cs_code = 4325
+    says = "Physical network {physical} has no free VLAN or VXLAN id in {ranges}"
+
+    physical: str
+    ranges: str
+
+
+@dataclass(eq=False)
 class InUse(TegarError):
     """Something else still depends on it."""
 

@@ -8,8 +8,9 @@ from tegar.kernel.machine import Machine
 
 
 class State(StrEnum):
-    """Where a network is; the values are the API's."""
+    """Where a network is; the values are the API's.  One that is Allocated has no segment and no router yet."""
 
+    ALLOCATED = "Allocated"
     SETUP = "Setup"
     IMPLEMENTED = "Implemented"
     SHUTDOWN = "Shutdown"
@@ -20,6 +21,7 @@ class Event(StrEnum):
     """What happens to a network."""
 
     IMPLEMENTED = "be implemented"
+    RELEASED = "be shut down"
     DELETE = "be deleted"
     DELETED = "be gone"
     DELETE_FAILED = "fail to be deleted"
@@ -39,6 +41,9 @@ NETWORK = Machine(
     "network",
     start=State.SETUP,
     table=[
+        (_.ALLOCATED,    Event.IMPLEMENTED,    _.IMPLEMENTED),
+        (_.IMPLEMENTED,  Event.RELEASED,       _.ALLOCATED),
+        (_.ALLOCATED,    Event.DELETE,         _.SHUTDOWN),
         (_.SETUP,        Event.IMPLEMENTED,    _.IMPLEMENTED),
         (_.SETUP,        Event.DELETE,         _.SHUTDOWN),
         (_.IMPLEMENTED,  Event.DELETE,         _.SHUTDOWN),
@@ -46,3 +51,5 @@ NETWORK = Machine(
         (_.SHUTDOWN,     Event.DELETE_FAILED,  _.SETUP),
     ],
 )  # fmt: skip
+
+JOINABLE = (State.ALLOCATED, State.SETUP, State.IMPLEMENTED)  # VMs may be deployed into it

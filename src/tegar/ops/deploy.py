@@ -20,10 +20,9 @@ from tegar.model.vm import Event
 from tegar.model.volume import Kind
 from tegar.ops import admission, affinity, job, restart_policy
 from tegar.ops.ctx import Ctx
-from tegar.saga.network_implement import mac_of
 from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_start import StartVm
-from tegar.store import networks
+from tegar.store import networks, routers
 from tegar.store.accounts import Account
 from tegar.store.affinity import AffinityGroup
 from tegar.store.hosts import Host
@@ -205,7 +204,9 @@ def _keys(ctx: Ctx, wish: Wish) -> dict[str, str]:
 
 def _add_nics(ctx: Ctx, vm: Vm, wish: Wish) -> None:
     for device_id, want in enumerate(wish.nics):
-        networks.want_again(ctx.s, want.network.id)  # first: who deploys into this network now comes after us
+        routers.want_again(
+            ctx.s, want.network.group_id
+        )  # first: who deploys into this network now comes after us
         taken = select(Vm.id).join(Nic, Nic.vm_id == Vm.id)
         taken = taken.where(Nic.network_id == want.network.id, live(Nic), Vm.name == vm.name, Vm.id != vm.id)
         if ctx.s.scalars(taken.limit(1)).first():
@@ -220,12 +221,15 @@ def _add_nics(ctx: Ctx, vm: Vm, wish: Wish) -> None:
         )
         ctx.s.add(nic)
         ctx.s.flush()
+        if want.network.guest_type == "L2":
+            nic.mac = want.mac or networks.mac_of(nic.id)
+            continue
         ip = networks.take_address(ctx.s, want.network.id, nic.id, want.ip)
         if ip is None and want.ip:
             raise Refused(f"Address {want.ip} of network {want.network.name} is taken or not in its ranges")
         if ip is None:
             raise OutOfAddresses(want.network.name)
-        nic.ip, nic.mac = ip, want.mac or mac_of(nic.id)
+        nic.ip, nic.mac = ip, want.mac or networks.mac_of(nic.id)
 
 
 def _add_volumes(ctx: Ctx, vm: Vm, wish: Wish) -> None:

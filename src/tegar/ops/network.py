@@ -19,8 +19,9 @@ from tegar.ops import physical_network as wires
 from tegar.ops.ctx import Ctx
 from tegar.saga.network_delete import DELETE_NETWORK, DeleteNetwork
 from tegar.store.accounts import Account, Domain
-from tegar.store.networks import Desired, Network, Nic
+from tegar.store.networks import Network, Nic
 from tegar.store.offerings import NetworkOffering
+from tegar.store.routers import RouterGroup
 from tegar.store.serial import alone
 from tegar.store.zones import PhysicalNetwork, Zone
 
@@ -113,12 +114,19 @@ def create(
         raise Refused(
             f"Network {other.name} is on VLAN {network.vlan} of physical network {physical.name} already"
         )
+    network.group_id = _group(ctx).id
     ctx.s.add(network)
     ctx.s.flush()
     vlan_range.give(ctx, network, within, found)
-    ctx.s.add(Desired(network_id=network.id, version=0))
     ctx.note("NETWORK.CREATE", f"Network {network.name} created", network)
     return network
+
+
+def _group(ctx: Ctx) -> RouterGroup:
+    group = RouterGroup()
+    ctx.s.add(group)
+    ctx.s.flush()
+    return group
 
 
 def usable(domain: Domain) -> ColumnElement[bool]:

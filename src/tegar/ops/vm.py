@@ -19,7 +19,7 @@ from tegar.saga.vm_reboot import REBOOT_VM
 from tegar.saga.vm_start import START_VM, StartVm
 from tegar.saga.vm_stop import STOP_VM, StopVm
 from tegar.saga.vm_withdraw import WITHDRAW_VM, WithdrawVm, withdraw
-from tegar.store import networks
+from tegar.store import networks, routers
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -156,8 +156,8 @@ def recover(ctx: Ctx, vm: Vm) -> Vm:
 
 def tell_routers(ctx: Ctx, vm: Vm) -> None:
     """What the routers say of the VM changed: they are brought up to date at its next start."""
-    for nic in networks.nics_of(ctx.s, vm.id):
-        networks.want_again(ctx.s, nic.network_id)
+    for network in networks.of_vm(ctx.s, vm.id):
+        routers.want_again(ctx.s, network.group_id)
 
 
 def set_details(ctx: Ctx, vm: Vm, details: dict[str, str] | None, *, cleanup: bool) -> None:

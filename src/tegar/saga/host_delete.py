@@ -23,7 +23,7 @@ from tegar.saga.env import Env, link
 from tegar.saga.network_implement import obey_later
 from tegar.store import bmcs, hosts, vms
 from tegar.store.hosts import Host, HostUse, Pulse
-from tegar.store.networks import Router
+from tegar.store.routers import Router
 from tegar.store.vms import Vm
 
 
@@ -102,7 +102,7 @@ def come_back(run: Delete) -> None:
         mine = s.scalars(select(Router).where(Router.host_id == run.params.host_id, live(Router))).all()
         for router in mine:
             router.applied = 0
-        return [router.network_id for router in mine]
+        return [router.group_id for router in mine]
 
     obey_later(run, run.env.db.tx(work))
 

@@ -26,11 +26,13 @@ from tegar.model.host import RESOURCE, Resource, Wish
 from tegar.model.network import State as NetworkState
 from tegar.model.vm import Event, State
 from tegar.saga.env import Env, link
-from tegar.saga.network_implement import obey, obey_later, others
+from tegar.saga.network_implement import obey_later
+from tegar.saga.router_obey import obey, others
 from tegar.saga.vm_migrate import MIGRATE_VM, MigrateVm
 from tegar.store import events, hosts, vms
 from tegar.store.hosts import Host
-from tegar.store.networks import Network, Router
+from tegar.store.networks import Network
+from tegar.store.routers import Router
 from tegar.store.vms import Vm
 
 AT_ONCE = 4  # a migration fills a link by itself
@@ -90,7 +92,7 @@ def move_routers(run: Maintain) -> None:
 
     for router in run.env.db.read(read):
         ROUTERS["VirtualRouter"].remove(router.uuid, link(run, run.params.host_id))
-        obey(run.env, router.network_id, run.fence)
+        obey(run.env, router.group_id, run.fence)
 
 
 def routers_stay(run: Maintain) -> None:
@@ -101,15 +103,17 @@ def routers_stay(run: Maintain) -> None:
         mine = _routers(s, run.params.host_id)
         for router in mine:
             router.applied = 0
-        return [router.network_id for router in mine]
+        return [router.group_id for router in mine]
 
     obey_later(run, run.env.db.tx(work))
 
 
 def _routers(s: Session, host_id: int) -> Sequence[Router]:
     """Return the routers of a host; not those of networks on their way out."""
-    here = (Router.host_id == host_id, live(Router), Network.state == NetworkState.IMPLEMENTED)
-    return s.scalars(select(Router).join(Network, Network.id == Router.network_id).where(*here)).all()
+    served = select(Network.group_id).where(Network.state == NetworkState.IMPLEMENTED, live(Network))
+    return s.scalars(
+        select(Router).where(Router.host_id == host_id, live(Router), Router.group_id.in_(served))
+    ).all()
 
 
 def evacuate(run: Maintain) -> None:
@@ -249,8 +253,9 @@ def _whats_left(s: Session, run: Maintain) -> str:
     for name, why in left.busy.items():
         left.refused[why].append(f"VM {name}")
     for router in _routers(s, run.params.host_id):
-        network = s.get_one(Network, router.network_id)
-        left.refused["no other host of the zone is up and enabled"].append(f"the router of {network.name}")
+        served = s.scalars(select(Network.name).where(Network.group_id == router.group_id, live(Network)))
+        whom = f"the router of {', '.join(served)}"
+        left.refused["no other host of the zone is up and enabled"].append(whom)
     return "; ".join(f"{', '.join(whom)} cannot leave: {why}" for why, whom in left.refused.items())
 
 

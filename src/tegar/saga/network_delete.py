@@ -10,15 +10,16 @@ from sqlalchemy.orm import Session
 from tegar.driver.registry import ROUTERS
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import Fenced, NotYet, TegarError
-from tegar.kernel.lease import changed
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.errors import InUse
 from tegar.model.host import State as HostState
 from tegar.model.network import Event, State
 from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
+from tegar.store import segments
 from tegar.store.hosts import Host
-from tegar.store.networks import Desired, GuestAddress, Network, Nic, Router, VlanRange
+from tegar.store.networks import GuestAddress, Network, Nic, VlanRange
+from tegar.store.routers import Router
 
 
 @dataclass(frozen=True)
@@ -39,42 +40,38 @@ def accepted(run: Delete) -> None:
 def keep(run: Delete) -> None:
     """Let VMs join it again; a router that it had runs again."""
 
-    def work(s: Session) -> bool:
+    def work(s: Session) -> list[int]:
         network = s.get_one(Network, run.params.network_id)
         if network.state == State.SHUTDOWN:
             fire(s, network, Event.DELETE_FAILED)
-        router = s.scalars(select(Router).where(Router.network_id == network.id, live(Router))).first()
-        if router is not None:
+        mine = s.scalars(select(Router).where(Router.group_id == network.group_id, live(Router))).all()
+        for router in mine:
             router.applied = 0
-        return router is not None
+        return [network.group_id] if mine and network.group_id else []
 
-    if run.env.db.tx(work):
-        obey_later(run, [run.params.network_id])
+    obey_later(run, run.env.db.tx(work))
 
 
-def take_router(run: Delete) -> None:
-    """Take the router off its host; a host that was deleted, or lost its power, has none."""
+def take_routers(run: Delete) -> None:
+    """Take the routers off their hosts; a host that was deleted, or lost its power, has none."""
 
-    def read(s: Session) -> tuple[str, str] | None:
+    def read(s: Session) -> list[tuple[str, str]]:
         stmt = (
             select(Router.uuid, Host.url)
             .join(Host, Host.id == Router.host_id)
-            .where(Router.network_id == run.params.network_id, live(Host), Host.state == HostState.UP)
+            .join(Network, Network.group_id == Router.group_id)
+            .where(Network.id == run.params.network_id, live(Host), Host.state == HostState.UP)
         )
-        found = s.execute(stmt).one_or_none()
-        return (found[0], found[1]) if found else None
+        return [(uuid, url) for uuid, url in s.execute(stmt)]
 
-    found = run.env.db.read(read)
-    if found is None:
-        return
-    uuid, url = found
-    try:
-        ROUTERS["VirtualRouter"].remove(uuid, run.env.links.to(url, run.fence))
-    except (Fenced, NotYet):
-        raise
-    except TegarError:
-        if not run.params.forced:
+    for uuid, url in run.env.db.read(read):
+        try:
+            ROUTERS["VirtualRouter"].remove(uuid, run.env.links.to(url, run.fence))
+        except (Fenced, NotYet):
             raise
+        except TegarError:
+            if not run.params.forced:
+                raise
 
 
 def later(run: Delete) -> None:
@@ -98,12 +95,13 @@ def gone(run: Delete) -> None:
         )
         if s.scalars(select(GuestAddress.id).where(GuestAddress.network_id == network.id).limit(1)).first():
             raise InUse(f"Network {network.name}", "a VM has an address of it")
-        for kind in (Router, VlanRange):
-            for row in s.scalars(select(kind).where(kind.network_id == network.id, live(kind))):
-                row.removed_s = now_s
+        ranges = select(VlanRange).where(VlanRange.network_id == network.id, live(VlanRange))
+        mine = select(Router).where(Router.group_id == network.group_id, live(Router))
+        for row in (*s.scalars(ranges), *s.scalars(mine)):
+            row.removed_s = now_s
         for nic in own:
             nic.removed_s = now_s
-        changed(s, delete(Desired).where(Desired.network_id == network.id))
+        segments.give_back(s, network.id)
         fire(s, network, Event.DELETED)
         network.removed_s = now_s
 
@@ -126,6 +124,6 @@ DELETE_NETWORK = Saga[Env, DeleteNetwork](
     "network.delete",
     DeleteNetwork,
     Step(accepted, undo=keep),
-    Step(take_router, undo=later),
+    Step(take_routers, undo=later),
     Step(gone),
 )

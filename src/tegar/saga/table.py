@@ -15,6 +15,7 @@ from tegar.saga.image_store_add import ADD_STORE
 from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
+from tegar.saga.rule_apply import APPLY_RULES
 from tegar.saga.template_delete import DELETE_TEMPLATE
 from tegar.saga.template_fetch import FETCH_TEMPLATE
 from tegar.saga.vm_deploy import DEPLOY_VM
@@ -32,6 +33,7 @@ from tegar.saga.volume_detach import DETACH_VOLUME
 
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
+    APPLY_RULES,
     DELETE_NETWORK,
     DELETE_TEMPLATE,
     FETCH_TEMPLATE,

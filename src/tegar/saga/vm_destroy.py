@@ -20,8 +20,9 @@ from tegar.model.volume import State as DiskState
 from tegar.saga import network_implement, place
 from tegar.saga.env import Env, link
 from tegar.saga.vm_stop import to_stopped
-from tegar.store import affinity, networks, volumes
+from tegar.store import affinity, networks, routers, volumes
 from tegar.store.hosts import Host
+from tegar.store.networks import Network
 from tegar.store.pools import Pool
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -141,7 +142,12 @@ def leave_networks(run: Destroy) -> None:
     """Give the addresses back and let the routers forget the VM."""
     if run.params.expunge:
         run.env.db.tx(lambda s: _drop_nics(s, run.params.vm_id, run.env.clock.now_s()))
-        network_implement.obey_later(run, run.result(say_destroyed))
+        network_implement.obey_later(run, run.env.db.read(lambda s: _groups(s, run.result(say_destroyed))))
+
+
+def _groups(s: Session, network_ids: list[int]) -> list[int]:
+    stmt = select(Network.group_id).where(Network.id.in_(network_ids), Network.group_id.is_not(None))
+    return list(dict.fromkeys(g for g in s.scalars(stmt) if g))
 
 
 def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
@@ -150,7 +156,7 @@ def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
     for nic in networks.nics_of(s, vm_id):
         networks.free_address(s, nic.id)
         nic.removed_s = now_s
-        networks.want_again(s, nic.network_id)
+        routers.want_again(s, s.get_one(Network, nic.network_id).group_id)
 
 
 def say_expunged(run: Destroy) -> None:

@@ -175,7 +175,7 @@ def say_running(run: Again) -> None:
 
 def reconnect(run: Again) -> None:
     """Let the routers of its networks be where they should; the loop that repairs them does the rest."""
-    network_implement.obey_later(run, network_implement.networks_of(run.env.db, run.params.vm_id))
+    network_implement.obey_later(run, network_implement.groups_of(run.env.db, run.params.vm_id))
 
 
 RESTART_VM = Saga[Env, RestartVm](

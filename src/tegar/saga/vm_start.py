@@ -226,7 +226,7 @@ def _unmade(s: Session, volume_id: int) -> None:
 
 def connect_networks(run: Start) -> None:
     """Let the routers of the VM's networks know it, so that it gets its address and user data."""
-    network_implement.obey_in(run, network_implement.networks_of(run.env.db, run.params.vm_id))
+    network_implement.implement_in(run, network_implement.networks_of(run.env.db, run.params.vm_id))
 
 
 def leave_networks(run: Start) -> None:

@@ -175,8 +175,8 @@ class SimRouters:
 
     def apply(self, spec: RouterSpec) -> int:
         """Run what the spec says, unless something newer runs."""
-        for segment in (*spec.subnets, *spec.uplinks):
-            self._net.ensure(segment.network)
+        for network in (*(n.network for n in spec.subnets), *(u.network for u in spec.uplinks)):
+            self._net.ensure(network)
         with self._world.lock:
             runs = self._machine.routers.get(spec.uuid)
             if runs is None or runs.version < spec.version:

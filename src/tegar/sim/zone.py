@@ -19,9 +19,10 @@ from tegar.sim.world import World
 from tegar.store.accounts import Account
 from tegar.store.hosts import Host, HostUse, Pulse
 from tegar.store.images import Copy, ImageStore, Template
-from tegar.store.networks import Desired, GuestAddress, Network, VlanRange
+from tegar.store.networks import GuestAddress, Network, VlanRange
 from tegar.store.offerings import NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool, PoolUse
+from tegar.store.routers import RouterGroup
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, TrafficType, Zone
 from tegar.wire.disk import OpenPool
 from tegar.wire.host import GetFacts
@@ -165,13 +166,14 @@ def _network(s: Session, built: Built, zone_id: int, physical_id: int, addresses
     root = s.query(Account).filter_by(name="admin").one()
     offering = NetworkOffering(name="shared", display_text="shared", guest_type="Shared", services=SERVICES,
                                specify_vlan=True, specify_ip_ranges=True)  # fmt: skip
-    s.add(offering)
+    group = RouterGroup()
+    s.add_all([offering, group])
     s.flush()
     network = Network(
         name="net", display_text="net", account_id=root.id, domain_id=root.domain_id, zone_id=zone_id,
         offering_id=offering.id, physical_network_id=physical_id, guest_type="Shared", acl_type="Domain",
         vlan="100", bridge="cloudbr1", gateway="10.1.0.1", netmask="255.255.0.0", cidr="10.1.0.0/16",
-        network_domain="example.internal",
+        network_domain="example.internal", group_id=group.id,
     )  # fmt: skip
     s.add(network)
     s.flush()
@@ -179,7 +181,7 @@ def _network(s: Session, built: Built, zone_id: int, physical_id: int, addresses
     ips = [str(first + n) for n in range(addresses)]
     span = VlanRange(zone_id=zone_id, physical_network_id=physical_id, network_id=network.id, vlan="100",
                      gateway="10.1.0.1", netmask="255.255.0.0", start_ip=ips[0], end_ip=ips[-1])  # fmt: skip
-    s.add_all([span, Desired(network_id=network.id)])
+    s.add(span)
     s.flush()
     s.add_all(GuestAddress(network_id=network.id, range_id=span.id, ip=ip) for ip in ips)
     built.network = network.uuid

@@ -1,10 +1,11 @@
-"""Networks, their address ranges, NICs and routers."""
+"""Networks, their address ranges and NICs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select, update
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Base, Row, live
@@ -16,14 +17,20 @@ from tegar.model.network import NETWORK, State
 class Network(Row):
     """A guest network.
 
-    ``desired`` counts the changes of what its router should do; a router that runs version n
-    has obeyed all changes up to n.
+    Attributes:
+        group_id: the routers that serve it; an L2 network has none.
+        vlan: the id of its segment, ``untagged``, or empty while it has none.
+        broadcast: how the segment is cut: ``Vlan`` or ``Vxlan``.
+        specified_vlan: an operator chose the segment, so it is never given back.
+        restart_required: the routers do not do all that the network should have.
+        idle_since_s: when it was last seen without a running VM.
     """
 
     __tablename__ = "network"
     __table_args__ = (
         Index("ix_network_account", "account_id"),
         Index("ix_network_zone", "zone_id"),
+        Index("ix_network_group", "group_id"),
         Row.__table_args__,
     )
     machine = NETWORK
@@ -39,7 +46,12 @@ class Network(Row):
     acl_type: Mapped[str] = mapped_column(String(20))
     subdomain_access: Mapped[bool] = mapped_column(default=True)
     state: Mapped[State] = mapped_column(default=State.SETUP)
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("router_group.id"))
+    vpc_id: Mapped[int | None] = mapped_column(BIG, index=True)
+    acl_list_id: Mapped[int | None] = mapped_column(BIG, index=True)
     vlan: Mapped[str] = mapped_column(String(30))
+    broadcast: Mapped[str] = mapped_column(String(10), default="Vlan")
+    specified_vlan: Mapped[bool] = mapped_column(default=True)
     bridge: Mapped[str] = mapped_column(String(15))
     gateway: Mapped[str] = mapped_column(String(64))
     netmask: Mapped[str] = mapped_column(String(64))
@@ -47,15 +59,8 @@ class Network(Row):
     network_domain: Mapped[str]
     dns1: Mapped[str | None] = mapped_column(String(64))
     dns2: Mapped[str | None] = mapped_column(String(64))
-
-
-class Desired(Base):
-    """The version of what a network's router should do; counted apart, for every NIC changes it."""
-
-    __tablename__ = "network_desired"
-
-    network_id: Mapped[int] = mapped_column(ForeignKey("network.id"), primary_key=True, autoincrement=False)
-    version: Mapped[int] = mapped_column(default=0)
+    restart_required: Mapped[bool] = mapped_column(default=False)
+    idle_since_s: Mapped[float | None]
 
 
 class VlanRange(Row):
@@ -75,7 +80,11 @@ class VlanRange(Row):
 
 
 class GuestAddress(Base):
-    """One address of a range; ``nic_id`` says who has it (a router's counts as a NIC)."""
+    """One address of a guest network; ``nic_id`` says who has it (a router's counts as a NIC).
+
+    Where an operator gave ranges there is a row for each of their addresses.  Elsewhere, all of the network's CIDR
+    can be had, and there are rows (of range 0) only for those that are taken.
+    """
 
     __tablename__ = "guest_address"
     __table_args__ = (
@@ -92,36 +101,18 @@ class GuestAddress(Base):
 
 
 class Nic(Row):
-    """A VM's interface, or a router's (``vm_id`` None)."""
+    """A VM's interface, or a router's (``router_id``)."""
 
     __tablename__ = "nic"
     __table_args__ = (Index("ix_nic_network", "network_id", "removed_s"), Row.__table_args__)
 
     vm_id: Mapped[int | None] = mapped_column(ForeignKey("vm.id"), index=True)
+    router_id: Mapped[int | None] = mapped_column(BIG, index=True)
     network_id: Mapped[int] = mapped_column(ForeignKey("network.id"))
     mac: Mapped[str] = mapped_column(String(17), index=True)
     ip: Mapped[str] = mapped_column(String(64))
     device_id: Mapped[int] = mapped_column(default=0)
     is_default: Mapped[bool] = mapped_column(default=True)
-
-
-class Router(Row):
-    """The virtual router of a network.  ``applied`` is the desired version that it runs."""
-
-    __tablename__ = "router"
-    __table_args__ = (UniqueConstraint("network_id"), Row.__table_args__)
-
-    network_id: Mapped[int] = mapped_column(ForeignKey("network.id"))
-    nic_id: Mapped[int] = mapped_column(ForeignKey("nic.id"))
-    host_id: Mapped[int | None] = mapped_column(ForeignKey("host.id"), index=True)
-    applied: Mapped[int] = mapped_column(default=0)
-
-
-def want_again(s: Session, network_id: int) -> int:
-    """Count a change of the network's desired state; return its version."""
-    s.execute(update(Desired).where(Desired.network_id == network_id).values(version=Desired.version + 1))
-    version = s.scalar(select(Desired.version).where(Desired.network_id == network_id))
-    return version or 0
 
 
 def take_address(s: Session, network_id: int, nic_id: int, want_ip: str = "") -> str | None:
@@ -133,6 +124,9 @@ def take_address(s: Session, network_id: int, nic_id: int, want_ip: str = "") ->
     Raises:
         Stale: others were faster each time.
     """
+    network = s.get_one(Network, network_id)
+    if network.guest_type == "Isolated":
+        return _take_of_cidr(s, network, nic_id, want_ip)
     free = select(GuestAddress).where(GuestAddress.network_id == network_id, GuestAddress.nic_id.is_(None))
     if want_ip:
         free = free.where(GuestAddress.ip == want_ip)
@@ -150,11 +144,42 @@ def take_address(s: Session, network_id: int, nic_id: int, want_ip: str = "") ->
     raise Stale("network's free addresses")
 
 
+def _take_of_cidr(s: Session, network: Network, nic_id: int, want_ip: str) -> str | None:
+    """Give a NIC an address of the CIDR: the lowest that nobody has, not the gateway's unless it is named.
+
+    Who takes one at the same moment has counted a change of the same routers first, and so comes after us.
+    """
+    taken = set(s.scalars(select(GuestAddress.ip).where(GuestAddress.network_id == network.id)))
+    within = IPv4Network(network.cidr)
+    if want_ip:
+        ip = want_ip if IPv4Address(want_ip) in within and want_ip not in taken else None
+    else:
+        free = (str(a) for a in within.hosts())
+        ip = next((a for a in free if a not in taken and a != network.gateway), None)
+    if ip is not None:
+        s.add(GuestAddress(network_id=network.id, range_id=0, ip=ip, nic_id=nic_id))
+        s.flush()
+    return ip
+
+
 def free_address(s: Session, nic_id: int) -> None:
     """Give a NIC's addresses back."""
+    s.execute(delete(GuestAddress).where(GuestAddress.nic_id == nic_id, GuestAddress.range_id == 0))
     s.execute(update(GuestAddress).where(GuestAddress.nic_id == nic_id).values(nic_id=None))
 
 
 def nics_of(s: Session, vm_id: int) -> Sequence[Nic]:
     """Return a VM's NICs in their order."""
     return s.scalars(select(Nic).where(Nic.vm_id == vm_id, live(Nic)).order_by(Nic.device_id)).all()
+
+
+def of_vm(s: Session, vm_id: int) -> Sequence[Network]:
+    """Return the networks of a VM's NICs in their order."""
+    stmt = select(Network).join(Nic, Nic.network_id == Network.id).where(Nic.vm_id == vm_id, live(Nic))
+    return s.scalars(stmt.order_by(Nic.device_id)).all()
+
+
+def mac_of(nic_id: int) -> str:
+    """Return the MAC of a NIC: locally administered, the NIC's number in the last four bytes."""
+    raw = (0x1E00 << 32 | nic_id & 0xFFFFFFFF).to_bytes(6, "big")
+    return ":".join(f"{b:02x}" for b in raw)

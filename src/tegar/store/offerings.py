@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, String
+from sqlalchemy import BigInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tegar.kernel.db import Row
@@ -47,7 +47,15 @@ class DiskOffering(Row):
 
 
 class NetworkOffering(Row):
-    """A kind of network: its services as ``Dhcp=VirtualRouter,Dns=VirtualRouter``."""
+    """A kind of network: its services as ``Dhcp=VirtualRouter,Dns=VirtualRouter``.
+
+    Attributes:
+        redundant: its networks have a pair of routers.
+        persistent: its networks keep segment and routers also while no VM runs.
+        egress_allowed: what guests may do before there is an egress rule.
+        internal_lb: balancers are inside tiers (of VPCs), not on public addresses.
+        details: JSON: capabilities and whatever else was said at its creation.
+    """
 
     __tablename__ = "network_offering"
 
@@ -62,3 +70,8 @@ class NetworkOffering(Row):
     for_vpc: Mapped[bool] = mapped_column(default=False)
     conserve_mode: Mapped[bool] = mapped_column(default=True)
     availability: Mapped[str] = mapped_column(String(20), default="Optional")
+    redundant: Mapped[bool] = mapped_column(default=False)
+    persistent: Mapped[bool] = mapped_column(default=False)
+    egress_allowed: Mapped[bool] = mapped_column(default=True)
+    internal_lb: Mapped[bool] = mapped_column(default=False)
+    details: Mapped[str] = mapped_column(Text, default="{}")
