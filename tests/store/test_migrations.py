@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from tegar.kernel.db import Db
 from tegar.kernel.errors import Refused
@@ -104,3 +105,47 @@ def test_every_table_of_mariadb_is_transactional_and_compares_bytes(mariadb: Any
     db.close()
     mariadb.drop(name)
     assert {row[1:] for row in rows} == {("InnoDB", "utf8mb4_bin")}
+
+
+def fill(db: Db, table: str, **values: object) -> None:
+    """Write a row as an older version would have: what is not said is filled with something of its type."""
+    row: dict[str, object] = {}
+    for column in inspect(db.engine).get_columns(table):
+        kind = str(column["type"])
+        if not column["nullable"]:
+            row[column["name"]] = f"{table}-{values['id']}"[:15] if "CHAR" in kind or "TEXT" in kind else 1
+    known = {c["name"] for c in inspect(db.engine).get_columns(table)}
+    row |= {name: value for name, value in values.items() if name in known}
+    with db.engine.begin() as connection:
+        names = ", ".join(row)
+        marks = ", ".join(":" + name for name in row)
+        connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), row)
+
+
+def test_the_router_of_a_network_becomes_the_first_of_its_group(empty: Db) -> None:
+    command.upgrade(schema.config_of(empty), "0007")
+    for table in (
+        "domain",
+        "account",
+        "zone",
+        "pod",
+        "cluster",
+        "host",
+        "network_offering",
+        "physical_network",
+    ):
+        fill(empty, table, id=1, parent_id=None)
+    fill(empty, "network", id=5, offering_id=1, zone_id=1)
+    fill(empty, "network_desired", network_id=5, version=9, id=5)
+    fill(empty, "nic", id=3, network_id=5, vm_id=None)
+    fill(empty, "router", id=2, network_id=5, nic_id=3, host_id=1, applied=8)
+
+    schema.upgrade(empty)
+
+    with empty.engine.connect() as connection:
+        said = connection.exec_driver_sql(
+            "SELECT g.desired, r.applied, r.position, r.host_id, n.vlan, nic.router_id FROM network n "
+            "JOIN router_group g ON g.id = n.group_id JOIN router r ON r.group_id = g.id "
+            "JOIN nic ON nic.network_id = n.id"
+        ).all()
+    assert [tuple(row) for row in said] == [(9, 8, 0, 1, "network-5", 2)]
