@@ -104,6 +104,10 @@ class Hands(Protocol):
         """
         ...
 
+    def waits(self, uuid: str) -> bool:
+        """Return whether a domain is here that was made, or arrived, and was never let run."""
+        ...
+
     def retry(self, uuid: str) -> None:
         """Let a guest go on that stopped on an I/O error; one that did not is left alone."""
         ...

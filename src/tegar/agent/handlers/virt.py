@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tegar.agent.host import Host
 from tegar.kernel.errors import AgentRefused, TegarError
 from tegar.kernel.wire import Handlers
@@ -14,6 +16,7 @@ from tegar.wire.virt import (
     Domains,
     DomainUp,
     Done,
+    DropWaiting,
     FindDomain,
     GetStats,
     GuestPulses,
@@ -42,11 +45,14 @@ def start_domain(host: Host, ask: StartDomain) -> DomainUp:
     """Run the domain, or report the one already running.
 
     The control plane repeats a question whose answer it did not hear, so a second
-    ask must find the first one's domain and not start a twin.
+    ask must find the first one's domain and not start a twin.  One that was never let
+    run is not that: it arrived once, and its memory may be older than its disks by now.
     """
     uuid = ask.spec.uuid
     with host.locks.of(uuid):
         host.hands.check(uuid, ask.permit)
+        if host.hands.waits(uuid):
+            host.virt.destroy(uuid)
         if host.virt.find(uuid) is None:
             return DomainUp(uuid, _start(host, ask))
         host.hands.resume(uuid, ask.permit)
@@ -88,6 +94,16 @@ def stop_domain(host: Host, ask: StopDomain) -> DomainGone:
 
 
 @table.handles
+def drop_waiting(host: Host, ask: DropWaiting) -> DomainGone:
+    """End a domain that was never let run."""
+    with host.locks.of(ask.uuid):
+        if not host.hands.waits(ask.uuid):
+            return DomainGone(ask.uuid, was_running=False)
+        host.virt.destroy(ask.uuid)
+        return DomainGone(ask.uuid, was_running=True)
+
+
+@table.handles
 def find_domain(host: Host, ask: FindDomain) -> Domains:
     """Report one domain."""
     found = host.virt.find(ask.uuid)
@@ -97,7 +113,8 @@ def find_domain(host: Host, ask: FindDomain) -> Domains:
 @table.handles
 def list_domains(host: Host, ask: ListDomains) -> Domains:
     """Report all domains."""
-    return Domains(host.virt.all(), host.virt.ended())
+    found = tuple(replace(d, waits=host.hands.waits(d.uuid)) for d in host.virt.all())
+    return Domains(found, host.virt.ended())
 
 
 @table.handles
