@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives import serialization
 from tegar.agent import http as door
 from tegar.agent.fences import Fences, Locks
 from tegar.agent.host import Host
-from tegar.agent.join import join, main_agent
+from tegar.agent.join import join
 from tegar.agent.report import Hung, Reporter, ReportTo, Stopped
+from tegar.agent.serve import main_agent
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Refused, TegarError, Unavailable, Unreachable
 from tegar.kernel.link import HttpLink, tls_client
 from tegar.kernel.wire import Fence
