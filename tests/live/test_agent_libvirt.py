@@ -63,7 +63,7 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(REASON is not None, reason=f"
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 120
 NFS = not cloud.missing_packages(nfs=True)
-AGENT = "import sys; from tegar.agent.join import main_agent; sys.exit(main_agent(['--state-dir', '/var/lib/tegar']))"
+AGENT = "import sys; from tegar.agent.serve import main_agent; sys.exit(main_agent(['--state-dir', '/var/lib/tegar']))"
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 import ssl
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,6 +30,9 @@ from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.xml import Options
 from tegar.kernel.errors import TegarError, Unavailable
 from tegar.wire.boot import boot_id
+
+if TYPE_CHECKING:
+    from tegar.agent.libvirt import Libvirt
 
 log = structlog.get_logger(__name__)
 
@@ -78,11 +82,7 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     )
     routers = NamespaceRouters(config.state_dir / "routers", bridges)
     routers.revive()
-    try:
-        virt.all()  # from now on their ends are heard of
-    except Unavailable as e:
-        log.warning("libvirtd does not answer yet", why=str(e))
-    threading.Thread(target=virt.learn_emulators, name="emulators", daemon=True).start()
+    threading.Thread(target=_meet, args=(virt,), name="meet-libvirtd", daemon=True).start()
     probes.start()
     can = abilities(places, bridges)
     return Host(
@@ -97,6 +97,15 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         hands=hands,
         guard=FileGuard(config, hands),
     )
+
+
+def _meet(virt: Libvirt) -> None:
+    """Get to know libvirtd while questions are answered already."""
+    try:
+        virt.all()  # from now on their ends are heard of
+    except Unavailable as e:
+        log.warning("libvirtd does not answer yet", why=str(e))
+    virt.learn_emulators()
 
 
 def go_on(virt: Hypervisor, hands: Hands) -> bool:
