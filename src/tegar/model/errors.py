@@ -74,7 +74,10 @@ class RoomHeld(TegarError):
 
     code = 533
     cs_code = 4335
-    says = "{what} is refused for now: the room that is left is held for virtual machines of hosts that fell silent"
+    says = (
+        "{what} is refused for now: the room that is left is held for virtual machines of hosts that fell silent"
+        " or failed"
+    )
 
     what: str
     cluster: str  # shown to admins, as why
