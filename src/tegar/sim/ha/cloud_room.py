@@ -61,7 +61,7 @@ class Room:
 
 def fill(s: Session, slots: int) -> None:
     """Leave on every host the memory of so many VMs, as if others held the rest."""
-    size = s.scalars(select(ServiceOffering.memory_bytes).where(ServiceOffering.name == "one")).one()
+    size = s.scalars(select(ServiceOffering.memory_bytes).where(ServiceOffering.name == "one")).one() or 0
     for host in s.scalars(select(Host)):
         used = limits(s, host)[1] - slots * size
         s.execute(update(HostUse).where(HostUse.host_id == host.id).values(memory_bytes=used))
