@@ -66,6 +66,19 @@ def holds(s: Session, cluster: Cluster) -> bool:
     return s.scalars(fallen.limit(1)).first() is not None or s.scalars(waits.limit(1)).first() is not None
 
 
+def kept(shown: Picture, asked: int) -> tuple[int, str]:
+    """Return how many losses of the asked ones can be promised, and why it is not so many, empty when it is."""
+    most = tolerated(shown, asked)
+    found = plan.survive(shown, asked) if most else None
+    if not shown.guarded:
+        return most, "none of its hosts has a lease with HA enabled: no failure is answered"
+    if found is not None:
+        return most, str(found)
+    if most < asked:
+        return most, f"it has too few hosts that take VMs of others to promise more than {most}"
+    return most, ""
+
+
 def settle(s: Session, cluster_id: int) -> None:
     """Wait for those who place in a cluster with a promise, and keep others out until this transaction ends."""
     s.execute(select(Cluster.id).where(Cluster.id == cluster_id).with_for_update())
