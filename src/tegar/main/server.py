@@ -76,7 +76,7 @@ class Server:
         self.ha = HighAvailability(
             self.env, self.witnesses, secret, lambda: self.runner.server_uuid, BmcPower(self.env)
         )
-        self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck)
+        self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck, lambda: secret)
         self.duty = Duty(
             self.db,
             self.clock,

@@ -15,6 +15,7 @@ from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User, named
 from tegar.store.affinity import AffinityGroup
 from tegar.store.events import Alert, Event
+from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
 from tegar.store.keys import SshKey
@@ -33,7 +34,7 @@ R = TypeVar("R", bound=Row)
 OWNED: tuple[type[Row], ...] = (Vm, Volume, SshKey, AffinityGroup)
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
-    Alert, Server, Witness,
+    Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
 EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, NetworkOffering)
 
