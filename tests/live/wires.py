@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.until import until
 from tegar.agent.bridge import Bridges
@@ -47,18 +48,34 @@ class Client:
         """Run a program in it; return what it prints."""
         return sh("ip", "netns", "exec", self.space, *argv, check=check, env=env).stdout
 
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """Start a program in it that is ended with the test."""
+        words = ("ip", "netns", "exec", self.space, *argv)
+        self._servers.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        return self._servers[-1]
+
     def serve(self, name: str, *ports: int, kind: str = "tcp") -> None:
         """Answer at these ports with a name and the asker's address."""
         for port in ports:
-            argv = ("ip", "netns", "exec", self.space, sys.executable, PEERS, "serve", name, kind, str(port))
-            server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-            self._servers.append(server)
+            server = self.start(sys.executable, PEERS, "serve", name, kind, str(port))
             assert server.stdout is not None
             assert server.stdout.readline() == "ready\n"
 
     def ask(self, ip: str, port: int, kind: str = "tcp", patience_s: float = 5.0) -> str:
         """Return what answers there: a name and the address that it sees; empty when nothing does."""
         return self.run(sys.executable, PEERS, "ask", kind, ip, str(port), str(patience_s))
+
+    @contextmanager
+    def asking(self, ip: str, port: int, seconds: float, rate: float) -> Iterator[dict[str, Any]]:
+        """Ask so often while the block runs and until the time is over; then say what came of it."""
+        argv = ("ip", "netns", "exec", self.space, sys.executable, PEERS, "keep", "tcp")
+        words = (*argv, ip, str(port), str(seconds), str(rate))
+        found: dict[str, Any] = {}
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "ready\n"
+            yield found
+            found |= json.loads(client.stdout.read())
 
     def is_refused(self, ip: str, port: int, kind: str = "tcp") -> bool:
         """Return whether nothing answers there."""
@@ -80,7 +97,8 @@ class Client:
 
     def stop(self) -> None:
         """End its servers."""
-        for server in self._servers:
+        while self._servers:
+            server = self._servers.pop()
             server.kill()
             server.communicate()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tegar.agent import child
-from tegar.agent.router import bundles, counters, flows
+from tegar.agent.router import bundles, counters, flows, haproxy
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.model.router import RouterSpec
@@ -18,16 +18,21 @@ from tegar.model.router import RouterSpec
 EVERYTHING = frozenset({"*"})  # nothing is known of what changed
 
 
+def _hang_up(home: Path, process: Daemon) -> None:
+    process.signal(signal.SIGHUP)
+
+
 @dataclass(frozen=True)
 class Service:
-    """One process of a router: how it is started, and which files it needs a restart or only a signal for."""
+    """One process of a router: how it is started, and which files it needs a restart or only a reload for."""
 
     name: str
     conf: str  # it runs when the bundle has this file
     argv: Callable[[Path], tuple[str, ...]]
     ready: str
     restart_for: frozenset[str] = frozenset()
-    signal_for: frozenset[str] = frozenset()
+    reload_for: tuple[str, ...] = ()  # beginnings of names
+    reload: Callable[[Path, Daemon], None] = _hang_up
 
 
 SERVICES = (
@@ -36,23 +41,29 @@ SERVICES = (
         lambda home: ("dnsmasq", "--keep-in-foreground", f"--conf-file={home}/current/dnsmasq.conf"),
         ready="started, version",
         restart_for=frozenset({"dnsmasq.conf"}),
-        signal_for=frozenset({"dhcp-hosts", "hosts"}),
+        reload_for=("dhcp-hosts", "hosts"),
     ),
     Service(
         "metadata", "guests",
         lambda home: child.python("tegar.agent.router.metadata", str(home)),
         ready="ready",
     ),
+    Service(
+        "haproxy", "haproxy.cfg", haproxy.argv, ready="Loading success",
+        reload_for=("haproxy.cfg", "certificates/"), reload=haproxy.reload,
+    ),
 )  # fmt: skip
 
 
-def try_out(space: Namespace, files: Path) -> None:
+def try_out(space: Namespace, home: Path, files: Path) -> None:
     """Let the programs read the new files before they are in force."""
     conf = files / "dnsmasq.conf"
     if conf.exists():
         child.run(("dnsmasq", "--test", f"--conf-file={conf}"), timeout_s=10, what="dnsmasq").must(
             "dnsmasq --test"
         )
+    if (files / "haproxy.cfg").exists():
+        haproxy.try_out(home, files)
     space.run("nft", "--check", "-f", str(files / "rules.nft"), what="nft").must("nft --check")
 
 
@@ -95,12 +106,17 @@ def _bring(space: Namespace, home: Path, spec: RouterSpec, service: Service, cha
         process.stop()
         return
     stale = _stale_leases(home, spec) if service.name == "dnsmasq" else frozenset()
-    if not process.pid() or service.restart_for & changed or stale:
+    if (
+        not process.pid()
+        or (changed == EVERYTHING and service.restart_for)
+        or service.restart_for & changed
+        or stale
+    ):
         process.stop()
         _drop_leases(home, stale)
         process.spawn(space.enter(*service.argv(home)), home / f"{service.name}.log", service.ready)
-    elif (service.signal_for & changed) or changed == EVERYTHING:
-        process.signal(signal.SIGHUP)
+    elif changed == EVERYTHING or any(name.startswith(service.reload_for) for name in changed):
+        service.reload(home, process)
 
 
 def _make_password_folder(home: Path) -> None:

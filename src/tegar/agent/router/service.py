@@ -49,7 +49,7 @@ class NamespaceRouters:
                 serve.stop(home)  # a process in a namespace that lost its name would serve nobody
             added = space.make(spec, self._segments.ensure)
             changed = bundles.write(home, spec.version, files)
-            serve.try_out(space, home / str(spec.version))
+            serve.try_out(space, home, home / str(spec.version))
             whole = old is not None and bundles.served(home) == old.version
             bundles.switch(home, spec.version)
             self._bring(space, home, spec, changed if whole else serve.EVERYTHING, old)

@@ -6,7 +6,7 @@ All files name each other through ``current``, so switching that link switches t
 
 from __future__ import annotations
 
-from tegar.agent.router.render import dnsmasq, guests, nft
+from tegar.agent.router.render import dnsmasq, guests, haproxy, nft
 from tegar.agent.router.render.check import check
 from tegar.kernel import codec
 from tegar.model.router import RouterSpec
@@ -28,6 +28,10 @@ def bundle(spec: RouterSpec, home: str) -> dict[str, str]:
         files["dnsmasq.conf"] = dnsmasq.conf(spec, home)
         files["dhcp-hosts"] = dnsmasq.leases(spec)
         files["hosts"] = dnsmasq.hosts(spec)
+    if haproxy.balancers(spec):
+        files["haproxy.cfg"] = haproxy.conf(spec, home)
+        secured = [it for it in haproxy.balancers(spec) if it.protocol == "ssl"]
+        files |= {haproxy.certificate_file(it): it.certificate for it in secured}
     for subnet in spec.subnets:
         if "UserData" in subnet.services:
             files |= {f"guests/{guest.ip}.json": guests.metadata(guest) for guest in subnet.guests}
