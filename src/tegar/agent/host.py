@@ -19,7 +19,7 @@ from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
 from tegar.wire.guard import GuardFacts, SetGuard
 from tegar.wire.host import HostFacts, HostLoad
 from tegar.wire.image import ImageFacts, StoreFacts
-from tegar.wire.router import RouterUp
+from tegar.wire.router import RouterCounters, RouterUp
 from tegar.wire.virt import AllStats, Domain, Ended, GuestPulse
 
 
@@ -196,6 +196,10 @@ class Routers(Protocol):
 
     def all(self) -> tuple[RouterUp, ...]:
         """Return what runs."""
+        ...
+
+    def counters(self) -> tuple[RouterCounters, ...]:
+        """Return the traffic of all routers since they were made here."""
         ...
 
     def knock(self, uuid: str, ip: str, port: int) -> bool:

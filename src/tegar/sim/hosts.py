@@ -17,7 +17,7 @@ from tegar.sim.hands import SimGuard, SimHands
 from tegar.sim.things import Guest, Machine, ReportTo
 from tegar.sim.world import World
 from tegar.wire.host import HostFacts, HostLoad
-from tegar.wire.router import RouterUp
+from tegar.wire.router import RouterCounters, RouterUp, Traffic
 from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats, Ended, GuestPulse
 
 ENDED_KEPT_S = 600.0
@@ -192,6 +192,18 @@ class SimRouters:
         """Return what runs."""
         with self._world.lock:
             return tuple(RouterUp(r.uuid, r.version) for r in self._machine.routers.values())
+
+    def counters(self) -> tuple[RouterCounters, ...]:
+        """Return counters that nothing moves: simulated guests send no packets."""
+        with self._world.lock:
+            return tuple(
+                RouterCounters(
+                    r.uuid,
+                    tuple(Traffic(subnet.network.uuid, 0, 0) for subnet in r.subnets),
+                    tuple(Traffic(ip, 0, 0) for u in r.uplinks if not u.private for ip in u.addresses),
+                )
+                for r in self._machine.routers.values()
+            )
 
     def knock(self, uuid: str, ip: str, port: int) -> bool:
         """Guests that run and are not deaf accept at every port."""
