@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tegar.agent.fences import Fences, Locks
+from tegar.agent.segment.plan import Segment
 from tegar.model.lease import Permit
 from tegar.model.router import RouterSpec
 from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, StoreSpec
@@ -170,12 +171,24 @@ class Images(Protocol):
 class Segments(Protocol):
     """L2 segments."""
 
-    def ensure(self, network: NetworkSpec) -> str:
-        """Build the segment and return the name of the bridge that NICs are plugged into.
+    def ensure(self, network: NetworkSpec) -> Segment:
+        """Build the segment and return what NICs are plugged into.
 
         Raises:
-            AgentRefused: the bridge of the label is missing, or VLANs do not work here.
+            AgentRefused: the bridge of the label is missing, or cannot be cut so here.
         """
+        ...
+
+    def plug(self, segment: Segment, device: str) -> None:
+        """Make an interface of the host a port of the segment, and bring it up."""
+        ...
+
+    def unplug(self, device: str) -> None:
+        """Take an interface out of its segment."""
+        ...
+
+    def tidy(self) -> None:
+        """Remove what was built for segments that nobody is plugged into any more."""
         ...
 
 

@@ -8,6 +8,7 @@ from tegar import __version__
 from tegar.agent.fences import Fences, Locks
 from tegar.agent.handlers.table import answer as handle
 from tegar.agent.host import Host
+from tegar.agent.segment.plan import Segment
 from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.kernel.wire import Fence
 from tegar.model.router import RouterSpec
@@ -158,13 +159,22 @@ class SimSegments:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def ensure(self, network: NetworkSpec) -> str:
+    def ensure(self, network: NetworkSpec) -> Segment:
         """Build the segment."""
         if network.bridge in self._machine.faults.missing_bridges:
             raise AgentRefused("The host", "ensure", f"there is no bridge {network.bridge}")
         if network.vni is not None:
-            return f"{network.bridge}.vx{network.vni}"
-        return network.bridge if network.vlan is None else f"{network.bridge}.{network.vlan}"
+            return Segment(f"{network.bridge}.vx{network.vni}")
+        return Segment(network.bridge, network.vlan or 0)
+
+    def plug(self, segment: Segment, device: str) -> None:
+        """Simulated routers have no interfaces."""
+
+    def unplug(self, device: str) -> None:
+        """Nothing is plugged in."""
+
+    def tidy(self) -> None:
+        """Nothing is built."""
 
 
 class SimRouters:
@@ -228,7 +238,7 @@ class SimBox:
             cpu_mhz=host.shape.cpu_mhz,
             memory_bytes=host.shape.memory_bytes,
             migration_address=host.migration_address,
-            can=("vlan", "nfs-mount", "live-migration"),
+            can=("vlan", "vxlan", "ovs", "nfs-mount", "live-migration"),
         )
 
     def load(self) -> HostLoad:

@@ -22,9 +22,10 @@ from tegar.agent.libvirt.lives import Lives
 from tegar.agent.libvirt.pulse import Pulses
 from tegar.agent.places import DiskSource
 from tegar.agent.report import Hung, Stopped
+from tegar.agent.segment.plan import Segment
 from tegar.agent.xml import Options
 from tegar.kernel.errors import AgentRefused, TegarError, Unavailable
-from tegar.model.spec import DiskSpec, DomainSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec
 from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats, Ended, GuestPulse
 
 log = structlog.get_logger(__name__)
@@ -65,13 +66,14 @@ class Libvirt:
         *,
         options: Options,
         source: Callable[[DiskSpec], DiskSource],
+        segment: Callable[[NetworkSpec], Segment],
         on_news: Callable[[Stopped | Hung], None],
         ours_to_end: Callable[[str], bool],
         uri: str = "qemu:///system",
         migration_uri: str = "qemu+tcp://{to}/system",
     ) -> None:
         self._options = options
-        self._source = source
+        self._source, self._segment = source, segment
         self._migration_uri = migration_uri
         self._lives, self._pulses = Lives(on_news, ours_to_end), Pulses()
         self._link = Connection(
@@ -126,14 +128,19 @@ class Libvirt:
     def create(self, spec: DomainSpec, *, unlocked: bool = False) -> int:
         """Make a transient domain, paused."""
         sources = {disk.volume_uuid: self._source(disk) for disk in spec.disks}
+        segments = {nic.network: self._segment(nic.network) for nic in spec.nics}
+
+        def text() -> str:
+            return xml.domain_xml(spec, sources, segments, self._options, unlocked=unlocked)
+
         try:
-            return self._create(spec, xml.domain_xml(spec, sources, self._options, unlocked=unlocked))
+            return self._create(spec, text())
         except AgentRefused as e:
             if not self._options.shares or "CPU tuning is not available" not in e.why:
                 raise
             log.warning("no CPU weights: libvirtd runs guests outside of control groups")
             self._options = replace(self._options, shares=False)
-            return self._create(spec, xml.domain_xml(spec, sources, self._options, unlocked=unlocked))
+            return self._create(spec, text())
 
     def _create(self, spec: DomainSpec, text: str) -> int:
         def start(conn: Any) -> int:

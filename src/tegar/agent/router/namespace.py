@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tegar.agent import child
-from tegar.agent.bridge import interfaces, ip
+from tegar.agent.host import Segments
 from tegar.agent.places import mounted
 from tegar.agent.router.render import LINK, METADATA_IP
+from tegar.agent.segment.links import interfaces, ip
 from tegar.model.router import RouterSpec
 
 
@@ -30,7 +31,7 @@ class Namespace:
         """Run a program in the namespace."""
         return child.run(self.enter(*argv), timeout_s=20, what=what, stdin=stdin)
 
-    def make(self, spec: RouterSpec, bridge: str) -> None:
+    def make(self, spec: RouterSpec, segments: Segments) -> None:
         """Make the namespace with its NIC and addresses, or complete a half-made one."""
         what, net = f"router {spec.uuid}", spec.subnets[0]
         if not self.there():
@@ -41,8 +42,10 @@ class Namespace:
                 "link", "add", self._port, "type", "veth",
                 "peer", "name", LINK, "address", net.mac, "netns", self.name,
             ).must(what)  # fmt: skip
-        ip("link", "set", self._port, "master", bridge).must(what)
-        ip("link", "set", self._port, "up").must(what)
+        segment = segments.ensure(net.network)
+        if segment.soft:
+            self.run("ethtool", "-K", LINK, "tx", "off", what=what).must(what)
+        segments.plug(segment, self._port)
         for args in (
             ("link", "set", "lo", "up"),
             ("link", "set", LINK, "up"),
@@ -53,8 +56,9 @@ class Namespace:
         if net.gateway and net.gateway != net.ip:
             ip("-n", self.name, "route", "replace", "default", "via", net.gateway).must(what)
 
-    def remove(self) -> None:
+    def remove(self, segments: Segments) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
+        segments.unplug(self._port)
         ip("link", "del", self._port)
         if Path(f"/run/netns/{self.name}").exists():
             ip("netns", "del", self.name)

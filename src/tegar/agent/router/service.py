@@ -43,11 +43,11 @@ class NamespaceRouters:
             if space.there() and old and old.version > spec.version:
                 return old.version
             files = bundle(spec, str(home))
-            link = self._segments.ensure(spec.subnets[0].network)
+            self._segments.ensure(spec.subnets[0].network)
             if not space.there() or (old and _wiring(old) != _wiring(spec)):
                 _stop(home)  # a process in a namespace that lost its name would serve nobody
-                space.remove()
-            space.make(spec, link)
+                space.remove(self._segments)
+            space.make(spec, self._segments)
             changed = _write(home, spec.version, files)
             _try_out(space, home / str(spec.version))
             _switch(home, spec.version)
@@ -72,7 +72,7 @@ class NamespaceRouters:
         home = self._home / check_uuid(uuid)
         with self._locks.of(uuid):
             _stop(home)
-            Namespace(uuid).remove()
+            Namespace(uuid).remove(self._segments)
             shutil.rmtree(home, ignore_errors=True)
 
     def all(self) -> tuple[RouterUp, ...]:
