@@ -86,7 +86,7 @@ def test_a_host_tells_how_it_can_cut_segments(world: Cloud) -> None:
 
 def test_the_outside_is_behind_the_public_network_and_nowhere_else(world: Cloud) -> None:
     lab, topology = world.lab, world.lab.topology
-    ping = ["ping", "-c", "1", "-W", "2"]
+    ping = ["busybox", "ping", "-c", "1", "-W", "2"]
 
     assert run([*ping, topology.public_gateway]).returncode == 0
     assert run(lab.outside([*ping, topology.public_address])).returncode == 0

@@ -7,6 +7,7 @@ Every call is safe to repeat, and removing what is gone is a success.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ from tegar.agent.fences import Fences, Locks
 from tegar.agent.segment.plan import Segment
 from tegar.model.lease import Permit
 from tegar.model.router import RouterSpec
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, StoreSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec, PoolSpec, StoreSpec
 from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
 from tegar.wire.guard import GuardFacts, SetGuard
 from tegar.wire.host import HostFacts, HostLoad
@@ -73,6 +74,14 @@ class Hypervisor(Protocol):
 
     def detach(self, uuid: str, disk: DiskSpec) -> None:
         """Unplug a disk; returns when the guest let go."""
+        ...
+
+    def plug_nic(self, uuid: str, nic: NicSpec, *, cable: bool) -> None:
+        """Plug a NIC in, or into another segment; without its cable the guest sees no carrier."""
+        ...
+
+    def unplug_nic(self, uuid: str, nic: NicSpec) -> None:
+        """Take a NIC out; returns when the guest let go."""
         ...
 
     def stats(self) -> AllStats:
@@ -192,6 +201,38 @@ class Segments(Protocol):
         ...
 
 
+class Filters(Protocol):
+    """What NICs may send and receive."""
+
+    def nics(self, vm_uuid: str) -> tuple[NicSpec, ...]:
+        """Return the NICs of a VM as they are known here."""
+        ...
+
+    def prepare(self, vm_uuid: str, nics: tuple[NicSpec, ...]) -> None:
+        """Know a VM that will arrive."""
+        ...
+
+    def enforce(self, vm_uuid: str) -> None:
+        """Filter the NICs of a VM that has arrived."""
+        ...
+
+    def set(self, vm_uuid: str, nics: tuple[NicSpec, ...]) -> None:
+        """Filter the NICs of a VM so from now on; they are all the NICs it has.
+
+        Raises:
+            AgentRefused: a NIC is not plugged in, or this host cannot filter so.
+        """
+        ...
+
+    def set_all(self, vms: Iterable[tuple[str, tuple[NicSpec, ...]]]) -> None:
+        """Filter the NICs of many VMs; each bridge changes at once."""
+        ...
+
+    def forget(self, vm_uuid: str) -> None:
+        """Filter nothing of a VM any more: it is gone."""
+        ...
+
+
 class Routers(Protocol):
     """Virtual routers."""
 
@@ -241,6 +282,7 @@ class Host:
     disks: Disks
     images: Images
     net: Segments
+    filters: Filters
     routers: Routers
     fences: Fences
     locks: Locks

@@ -25,6 +25,7 @@ from tegar.agent.pools import FilePools
 from tegar.agent.probes import Probes
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.segment.filters import NicFilters
 from tegar.agent.segment.service import HostSegments
 from tegar.agent.xml import Options
 from tegar.kernel.errors import TegarError, Unavailable
@@ -77,6 +78,10 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         uri=config.libvirt_uri,
         migration_uri=config.migration_uri,
     )
+    filters = NicFilters(config.run_dir / "filters", segments.ensure)
+    segments.on_plug = filters.refresh
+    filters.refresh()
+    threading.Thread(target=filters.watch, args=(threading.Event(),), name="filters", daemon=True).start()
     routers = NamespaceRouters(config.state_dir / "routers", segments)
     routers.revive()
     try:
@@ -92,6 +97,7 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
         disks=disks,
         images=FileImages(places, config.scratch, config.fetch_denied),
         net=segments,
+        filters=filters,
         routers=routers,
         fences=Fences(config.state_dir / "fences"),
         locks=Locks(),

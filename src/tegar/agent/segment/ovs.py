@@ -29,6 +29,27 @@ def vsctl(*args: str) -> child.Output:
     return child.run(words, timeout_s=_DEADLINE_S + 5, what="Open vSwitch")
 
 
+def ofctl(verb: str, *args: str, stdin: str = "") -> child.Output:
+    """Run ``ovs-ofctl``; its words of OpenFlow are of the version that knows bundles."""
+    words = ("ovs-ofctl", "-O", "OpenFlow14", f"--timeout={_DEADLINE_S}", *_bundled(verb), *args)
+    return child.run(words, timeout_s=_DEADLINE_S + 5, what="Open vSwitch", stdin=stdin)
+
+
+def _bundled(verb: str) -> tuple[str, ...]:
+    return ("--bundle", verb) if verb == "add-flows" else (verb,)
+
+
+def appctl(*args: str) -> child.Output:
+    """Run ``ovs-appctl`` on the switch's daemon."""
+    words = ("ovs-appctl", f"--timeout={_DEADLINE_S}", *args)
+    return child.run(words, timeout_s=_DEADLINE_S + 5, what="Open vSwitch")
+
+
+def replace_flows(bridge: str, text: str) -> None:
+    """Obey lines of flows all at once, or none."""
+    ofctl("add-flows", bridge, "-", stdin=text).must(f"flows of {bridge}")
+
+
 def works() -> bool:
     """Return whether Open vSwitch runs here."""
     if shutil.which("ovs-vsctl") is None:
@@ -74,6 +95,11 @@ def ports(bridge: str) -> tuple[Port, ...]:
             ids = dict(row["external_ids"][1])
             found.append(Port(name, number, tag if isinstance(tag, int) else None, ids.get("iface-id", "")))
     return tuple(sorted(found, key=lambda port: port.number))
+
+
+def mac_of(bridge: str) -> str:
+    """Return the MAC address that the host itself has on a bridge."""
+    return vsctl("get", "Interface", bridge, "mac_in_use").must(f"bridge {bridge}").out.strip().strip('"')
 
 
 def _rows(table: str, columns: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import structlog
@@ -20,9 +20,13 @@ log = structlog.get_logger(__name__)
 
 
 class HostSegments:
-    """Segments on Linux bridges, on Open vSwitch and as VXLANs."""
+    """Segments on Linux bridges, on Open vSwitch and as VXLANs.
+
+    ``on_plug`` is told the bridge of Open vSwitch that an interface was plugged into, once it is.
+    """
 
     def __init__(self) -> None:
+        self.on_plug: Callable[[str], None] = lambda _bridge: None
         self._lock = threading.Lock()
         self._asked_s: dict[str, float] = {}
 
@@ -76,6 +80,8 @@ class HostSegments:
         else:
             ip("link", "set", device, "master", segment.bridge).must(f"port {device}")
         ip("link", "set", device, "up").must(f"port {device}")
+        if segment.tag is not None:
+            self.on_plug(segment.bridge)
 
     def unplug(self, device: str) -> None:
         """Take an interface out of whatever it is plugged into; the interface itself stays."""
