@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from agents import image, world
 from scenes import Scene
 from wires import Wire, making_routers, making_wire
 
@@ -26,3 +27,6 @@ def routers(wire: Wire) -> Iterator[NamespaceRouters]:
 @pytest.fixture
 def scene(wire: Wire, routers: NamespaceRouters) -> Scene:
     return Scene(wire, routers)
+
+
+__all__ = ["image", "world"]

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from wires import Wire, sh
 
-from tegar.agent.bridge import Bridges
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.segment.service import HostSegments
 from tegar.kernel.errors import AgentRefused
 from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec
 from tegar.model.spec import NetworkSpec
@@ -123,7 +123,7 @@ def test_an_older_version_is_ignored_and_a_restarted_agent_finds_the_newer(
     routers.apply(router(wire, 5, guest(1), id=id))
     dnsmasq = Daemon(wire.folder / id / "dnsmasq.run").pid()
 
-    again = NamespaceRouters(wire.folder, Bridges())
+    again = NamespaceRouters(wire.folder, HostSegments())
     again.revive()
 
     assert again.apply(router(wire, 4, id=id)) == 5
@@ -166,11 +166,11 @@ def test_a_vlan_is_cut_or_refused_in_words(wire: Wire) -> None:
     sh("ip", "link", "add", f"tgt{wire.tag}u", "type", "veth", "peer", "name", f"tgt{wire.tag}w")
     try:
         sh("ip", "link", "set", f"tgt{wire.tag}u", "master", wire.bridge())
-        bridges = Bridges()
+        bridges = HostSegments()
         network = NetworkSpec(str(uuid.uuid4()), wire.bridge(), 77)
-        if bridges.vlan_works():
+        if bridges.vlan_devices:
             assert bridges.ensure(network) == bridges.ensure(network)
-            sh("ip", "link", "del", bridges.ensure(network))
+            sh("ip", "link", "del", bridges.ensure(network).bridge)
         else:
             with pytest.raises(AgentRefused, match=r"802\.1Q"):
                 bridges.ensure(network)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from support.until import until
-from tegar.agent.bridge import Bridges
 from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.segment.service import HostSegments
 from tegar.model.spec import NetworkSpec
 
 PEERS = str(Path(__file__).with_name("peers.py"))
@@ -177,7 +177,7 @@ def making_wire() -> Iterator[Wire]:
 @contextmanager
 def making_routers(folder: Path) -> Iterator[NamespaceRouters]:
     """Have routers for as long as a test runs."""
-    service = NamespaceRouters(folder, Bridges())
+    service = NamespaceRouters(folder, HostSegments())
     try:
         yield service
     finally:

@@ -7,14 +7,16 @@ Every call is safe to repeat, and removing what is gone is a success.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from tegar.agent.fences import Fences, Locks
+from tegar.agent.segment.plan import Segment
 from tegar.model.lease import Permit
 from tegar.model.router import RouterSpec
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, StoreSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec, PoolSpec, StoreSpec
 from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
 from tegar.wire.guard import GuardFacts, SetGuard
 from tegar.wire.host import HostFacts, HostLoad
@@ -72,6 +74,14 @@ class Hypervisor(Protocol):
 
     def detach(self, uuid: str, disk: DiskSpec) -> None:
         """Unplug a disk; returns when the guest let go."""
+        ...
+
+    def plug_nic(self, uuid: str, nic: NicSpec, *, cable: bool) -> None:
+        """Plug a NIC in, or into another segment; without its cable the guest sees no carrier."""
+        ...
+
+    def unplug_nic(self, uuid: str, nic: NicSpec) -> None:
+        """Take a NIC out; returns when the guest let go."""
         ...
 
     def stats(self) -> AllStats:
@@ -174,12 +184,56 @@ class Images(Protocol):
 class Segments(Protocol):
     """L2 segments."""
 
-    def ensure(self, network: NetworkSpec) -> str:
-        """Build the segment and return the name of the bridge that NICs are plugged into.
+    def ensure(self, network: NetworkSpec) -> Segment:
+        """Build the segment and return what NICs are plugged into.
 
         Raises:
-            AgentRefused: the bridge of the label is missing, or VLANs do not work here.
+            AgentRefused: the bridge of the label is missing, or cannot be cut so here.
         """
+        ...
+
+    def plug(self, segment: Segment, device: str) -> None:
+        """Make an interface of the host a port of the segment, and bring it up."""
+        ...
+
+    def unplug(self, device: str) -> None:
+        """Take an interface out of its segment."""
+        ...
+
+    def tidy(self) -> None:
+        """Remove what was built for segments that nobody is plugged into any more."""
+        ...
+
+
+class Filters(Protocol):
+    """What NICs may send and receive."""
+
+    def nics(self, vm_uuid: str) -> tuple[NicSpec, ...]:
+        """Return the NICs of a VM as they are known here."""
+        ...
+
+    def prepare(self, vm_uuid: str, nics: tuple[NicSpec, ...]) -> None:
+        """Know a VM that will arrive."""
+        ...
+
+    def enforce(self, vm_uuid: str) -> None:
+        """Filter the NICs of a VM that has arrived."""
+        ...
+
+    def set(self, vm_uuid: str, nics: tuple[NicSpec, ...]) -> None:
+        """Filter the NICs of a VM so from now on; they are all the NICs it has.
+
+        Raises:
+            AgentRefused: a NIC is not plugged in, or this host cannot filter so.
+        """
+        ...
+
+    def set_all(self, vms: Iterable[tuple[str, tuple[NicSpec, ...]]]) -> None:
+        """Filter the NICs of many VMs; each bridge changes at once."""
+        ...
+
+    def forget(self, vm_uuid: str) -> None:
+        """Filter nothing of a VM any more: it is gone."""
         ...
 
 
@@ -236,6 +290,7 @@ class Host:
     disks: Disks
     images: Images
     net: Segments
+    filters: Filters
     routers: Routers
     fences: Fences
     locks: Locks

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tegar.agent import child
-from tegar.agent.bridge import interfaces, ip
+from tegar.agent.host import Segments
 from tegar.agent.places import mounted
 from tegar.agent.router import links
 from tegar.agent.router.links import Link
+from tegar.agent.segment.links import interfaces, ip
 from tegar.model.router import RouterSpec
-from tegar.model.spec import NetworkSpec
 
 ROUTE_PROTOCOL = "84"  # marks the routes that are ours
 SETTINGS = (
@@ -59,14 +59,14 @@ class Namespace:
         """Run a program in the namespace."""
         return child.run(self.enter(*argv), timeout_s=20, what=what, stdin=stdin)
 
-    def make(self, spec: RouterSpec, ensure: Callable[[NetworkSpec], str]) -> tuple[tuple[str, str], ...]:
+    def make(self, spec: RouterSpec, segments: Segments) -> tuple[tuple[str, str], ...]:
         """Make the namespace with all NICs, addresses and routes that are wanted, or complete it.
 
         What is there and not wanted stays until ``trim``, for the rules in force may still need it.
 
         Args:
             spec: the whole desired state.
-            ensure: builds a segment and returns its bridge.
+            segments: where NICs are plugged in.
 
         Returns:
             The addresses that were not there before, each with its NIC.
@@ -77,13 +77,15 @@ class Namespace:
             self._settings()
         wanted, there, known = links.links(spec), self._nics(), interfaces()
         for link in wanted:
-            bridge, end = ensure(link.network), links.host_end(self._uuid, link.name)
+            segment, end = segments.ensure(link.network), links.host_end(self._uuid, link.name)
             nic = there.get(link.name)
             if nic is None or nic.mac != link.mac or end not in known:
                 there.pop(link.name, None)
                 self._add(link, end)
-            if end not in known or known[end].master != bridge:
-                plug(end, bridge)
+                if segment.soft:
+                    self.run("ethtool", "-K", link.name, "tx", "off", what=self._what).must(self._what)
+            if end not in known or known[end].master != segment.bridge:
+                segments.plug(segment, end)
         added = [(link, ip) for link in wanted for ip in link.addresses if ip not in _held(there, link.name)]
         self._batch(
             (
@@ -94,13 +96,13 @@ class Namespace:
         )
         return tuple((link.name, address.partition("/")[0]) for link, address in added)
 
-    def trim(self, spec: RouterSpec) -> None:
+    def trim(self, spec: RouterSpec, segments: Segments) -> None:
         """Take away NICs, addresses and routes that are not wanted."""
         wanted = {link.name: {*link.addresses, *link.floating} for link in links.links(spec)}
         rows = []
         for name, nic in self._nics().items():
             if name not in wanted:
-                ip("link", "del", links.host_end(self._uuid, name))
+                _pull(segments, links.host_end(self._uuid, name))
             else:
                 rows += [f"addr del {address} dev {name}" for address in nic.addresses - wanted[name]]
         keep = {(route.cidr, route.via) for route in links.routes(spec)}
@@ -111,11 +113,11 @@ class Namespace:
                 rows.append(f"route del {cidr} via {row.get('gateway', '')} proto {ROUTE_PROTOCOL}")
         self._batch(rows)
 
-    def remove(self) -> None:
+    def remove(self, segments: Segments) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
         if self.there():
             for name in self._nics():
-                ip("link", "del", links.host_end(self._uuid, name))
+                _pull(segments, links.host_end(self._uuid, name))
         if Path(f"/run/netns/{self.name}").exists():
             ip("netns", "del", self.name)
 
@@ -152,10 +154,9 @@ class Namespace:
             child.run(argv, timeout_s=20, what=self._what, stdin=text).must(self._what)
 
 
-def plug(end: str, bridge: str) -> None:
-    """Put the host's end of a NIC into a segment."""
-    ip("link", "set", end, "master", bridge).must(f"bridge {bridge}")
-    ip("link", "set", end, "up").must(f"bridge {bridge}")
+def _pull(segments: Segments, end: str) -> None:
+    segments.unplug(end)
+    ip("link", "del", end)
 
 
 def _held(there: dict[str, Nic], name: str) -> frozenset[str]:

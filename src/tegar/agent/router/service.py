@@ -47,7 +47,7 @@ class NamespaceRouters:
             files = bundle(spec, str(home))
             if not space.there():
                 serve.stop(home)  # a process in a namespace that lost its name would serve nobody
-            added = space.make(spec, self._segments.ensure)
+            added = space.make(spec, self._segments)
             changed = bundles.write(home, spec.version, files)
             serve.try_out(space, home, home / str(spec.version))
             whole = old is not None and bundles.served(home) == old.version
@@ -61,7 +61,7 @@ class NamespaceRouters:
         self, space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[str], old: RouterSpec | None
     ) -> None:
         serve.serve(space, home, spec, changed, old)
-        space.trim(spec)
+        space.trim(spec, self._segments)
         bundles.note_served(home, spec.version)
 
     def knock(self, uuid: str, ip: str, port: int) -> bool:
@@ -81,7 +81,7 @@ class NamespaceRouters:
         home = self._home / check_uuid(uuid)
         with self._locks.of(uuid):
             serve.stop(home)
-            Namespace(uuid).remove()
+            Namespace(uuid).remove(self._segments)
             shutil.rmtree(home, ignore_errors=True)
 
     def all(self) -> tuple[RouterUp, ...]:
