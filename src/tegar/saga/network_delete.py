@@ -16,7 +16,7 @@ from tegar.model.host import State as HostState
 from tegar.model.network import Event, State
 from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
-from tegar.store import segments
+from tegar.store import rules, segments
 from tegar.store.hosts import Host
 from tegar.store.networks import GuestAddress, Network, Nic, VlanRange
 from tegar.store.routers import Router
@@ -101,6 +101,7 @@ def gone(run: Delete) -> None:
             row.removed_s = now_s
         for nic in own:
             nic.removed_s = now_s
+        rules.forget_network(s, network.id, now_s)
         segments.give_back(s, network.id)
         fire(s, network, Event.DELETED)
         network.removed_s = now_s

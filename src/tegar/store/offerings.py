@@ -75,3 +75,7 @@ class NetworkOffering(Row):
     egress_allowed: Mapped[bool] = mapped_column(default=True)
     internal_lb: Mapped[bool] = mapped_column(default=False)
     details: Mapped[str] = mapped_column(Text, default="{}")
+
+    def offers(self, service: str) -> bool:
+        """Return whether its networks have a service."""
+        return service in {part.partition("=")[0] for part in self.services.split(",")}
