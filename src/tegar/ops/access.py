@@ -81,8 +81,11 @@ def _network(ctx: Ctx) -> ColumnElement[bool]:
 
 def _free(ctx: Ctx) -> ColumnElement[bool]:
     """A free address is everybody's to see, unless its range is dedicated to somebody else."""
-    mine = or_(VlanRange.account_id == ctx.account.id, VlanRange.domain_id == ctx.account.domain_id)
-    open_to_us = select(VlanRange.id).where(or_(VlanRange.domain_id.is_(None), mine))
+    if ctx.is_admin:
+        return PublicAddress.state == AddressState.FREE
+    account, domain = VlanRange.account_id, VlanRange.domain_id
+    ours = and_(account.is_(None), or_(domain.is_(None), domain == ctx.account.domain_id))
+    open_to_us = select(VlanRange.id).where(or_(ours, account == ctx.account.id))
     return and_(PublicAddress.state == AddressState.FREE, PublicAddress.range_id.in_(open_to_us))
 
 
