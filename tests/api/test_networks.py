@@ -131,7 +131,11 @@ def test_addresses_can_be_chosen_but_not_twice_nor_the_gateways(cloud: Cloud) ->
 
     assert first["nic"][0]["ipaddress"] == "192.168.7.20"
     assert second["nic"][0]["ipaddress"] == "192.168.7.99"
-    for taken, why in (("192.168.7.99", "is taken"), ("192.168.7.1", "is the gateway"), ("10.0.0.1", "not in its")):
+    for taken, why in (
+        ("192.168.7.99", "is taken"),
+        ("192.168.7.1", "is the gateway"),
+        ("10.0.0.1", "not in its"),
+    ):
         with pytest.raises(ApiError, match=why):
             deploy(alice, made, ipaddress=taken)
 

@@ -17,7 +17,7 @@ from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.saga.router_leave import leave, remove_routers
 from tegar.saga.router_obey import obey
-from tegar.store import routers, segments
+from tegar.store import routers, rules, segments
 from tegar.store.networks import GuestAddress, Network, Nic, VlanRange
 from tegar.store.routers import Router
 
@@ -106,6 +106,7 @@ def gone(run: Delete) -> None:
             router.removed_s = None if network.vpc_id else now_s  # a VPC's come back with its next tier
         for nic in own:
             nic.removed_s = now_s
+        rules.forget_network(s, network.id, now_s)
         segments.give_back(s, network.id)
         network.removed_s = now_s
 

@@ -64,7 +64,10 @@ class Network(Row):
 
 
 class VlanRange(Row):
-    """A range of addresses that an operator gave, of a network (guest) or of the zone (public)."""
+    """A range of addresses that an operator gave, of a network (guest) or of the zone (public).
+
+    A public one may be dedicated: to an account, or (without ``account_id``) to all of a domain.
+    """
 
     __tablename__ = "vlan_range"
 
@@ -77,6 +80,8 @@ class VlanRange(Row):
     netmask: Mapped[str] = mapped_column(String(64))
     start_ip: Mapped[str] = mapped_column(String(64))
     end_ip: Mapped[str] = mapped_column(String(64))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    domain_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"))
 
 
 class GuestAddress(Base):

@@ -80,3 +80,7 @@ class NetworkOffering(Row):
     tags: Mapped[str] = mapped_column(String(255), default="")
     domain_ids: Mapped[str] = mapped_column(String(255), default="")
     zone_ids: Mapped[str] = mapped_column(String(255), default="")
+
+    def offers(self, service: str) -> bool:
+        """Return whether its networks have a service."""
+        return service in {part.partition("=")[0] for part in self.services.split(",")}

@@ -10,8 +10,8 @@ from typing import Any, TypedDict
 from sqlalchemy import select
 
 from tegar.api.views.affinity import GroupOfVm, groups_of_vms
-from tegar.api.views.nic import NicView, nic_view
 from tegar.api.views.base import date, load, path_of, uuid_of
+from tegar.api.views.nic import NicView, nic_view
 from tegar.kernel.db import live
 from tegar.model.vm import HOLDS_HOST
 from tegar.ops.ctx import Ctx
