@@ -31,6 +31,7 @@ OF_OUR_OWN = {
     "listHighAvailability": "the protocol's HA has no leases",
     "listDeathProofs": "the protocol's HA records no proofs",
     "listPendingRestarts": "the protocol shows nobody what a restart waits for",
+    "settleVirtualMachine": "the protocol's database never disputes with witnesses",
     "createWitness": "the protocol's HA has no witnesses",
     "listWitnesses": "as createWitness",
     "deleteWitness": "as createWitness",
