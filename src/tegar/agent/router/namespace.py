@@ -96,7 +96,9 @@ class Namespace:
 
     def trim(self, spec: RouterSpec) -> None:
         """Take away NICs, addresses and routes that are not wanted."""
-        wanted = {link.name: {*link.addresses, *link.floating} for link in links.links(spec)}
+        wanted = {
+            link.name: {*link.addresses, *link.floating, links.ADVERTISED} for link in links.links(spec)
+        }
         rows = []
         for name, nic in self._nics().items():
             if name not in wanted:
@@ -109,7 +111,7 @@ class Namespace:
             cidr = _cidr(row["dst"])
             if (cidr, row.get("gateway", "")) not in keep:
                 rows.append(f"route del {cidr} via {row.get('gateway', '')} proto {ROUTE_PROTOCOL}")
-        self._batch(rows)
+        self._batch(rows, anyway=True)  # keepalived may have been faster
 
     def remove(self) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
@@ -145,11 +147,13 @@ class Namespace:
             "peer", "name", link.name, "address", link.mac, "netns", self.name,
         ).must(self._what)  # fmt: skip
 
-    def _batch(self, rows: Iterable[str]) -> None:
+    def _batch(self, rows: Iterable[str], *, anyway: bool = False) -> None:
         text = "".join(f"{row}\n" for row in rows)
         if text:
-            argv = ("ip", "-n", self.name, "-batch", "-")
-            child.run(argv, timeout_s=20, what=self._what, stdin=text).must(self._what)
+            argv = ("ip", "-n", self.name, *(("-force",) if anyway else ()), "-batch", "-")
+            said = child.run(argv, timeout_s=20, what=self._what, stdin=text)
+            if not anyway:
+                said.must(self._what)
 
 
 def plug(end: str, bridge: str) -> None:
