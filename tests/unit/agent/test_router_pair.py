@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import golden_files
 import pytest
-from routers import ISOLATED, NET, UPLINK
+from routers import ISOLATED, NET
 
 from tegar.agent.router import links
 from tegar.agent.router.render import bundle

@@ -154,6 +154,12 @@ def routes(spec: RouterSpec) -> tuple[Route, ...]:
     return tuple(found)
 
 
+def steered(spec: RouterSpec) -> tuple[UplinkSpec, ...]:
+    """Return the further ways to public networks: what has an address there leaves there, by routes of its own."""
+    public = [uplink for uplink in spec.uplinks if not uplink.private and uplink.gateway]
+    return tuple(public[1:])
+
+
 def _elsewhere(spec: RouterSpec, subnet: SubnetSpec) -> bool:
     """Return whether the guests' gateway is somebody else."""
     return not is_pair(spec) and subnet.gateway not in ("", subnet.ip)

@@ -17,6 +17,9 @@ from tegar.model.router import RouterSpec
 from tegar.model.spec import NetworkSpec
 
 ROUTE_PROTOCOL = "84"  # marks the routes that are ours
+MAIN_FIRST, MAIN_BUT_DEFAULT = 100, "lookup main suppress_prefixlength 0"
+STEERED = 1000  # rule and table of the n-th further uplink: this and n
+OUR_RULES = frozenset({MAIN_FIRST, *range(STEERED, STEERED + 256)})
 SETTINGS = (
     ("ipv4/ip_forward", 1),
     ("ipv4/ip_nonlocal_bind", 1),  # the backup of a pair listens at addresses it does not have yet
@@ -90,9 +93,24 @@ class Namespace:
                 *(row for link in wanted for row in _raise(link, new=link.name not in there)),
                 *(f"addr replace {address} dev {link.name}" for link, address in added),
                 *(_way(route) for route in links.routes(spec)),
+                *self._steer(spec),
             )
         )
         return tuple((link.name, address.partition("/")[0]) for link, address in added)
+
+    def _steer(self, spec: RouterSpec) -> Iterable[str]:
+        """Return what makes packets with a mark leave by the uplink of that number."""
+        ways = links.steered(spec)
+        wanted = {MAIN_FIRST, *(STEERED + n for n in range(1, len(ways) + 1))} if ways else set()
+        shown = self._ip("-json", "rule", "show").must(self._what)
+        there = {row["priority"] for row in json.loads(shown.out)} & OUR_RULES
+        yield from (f"rule del pref {pref}" for pref in sorted(there - wanted))
+        for pref in sorted(wanted - there):
+            way = f"fwmark {pref - STEERED} lookup {pref}" if pref != MAIN_FIRST else MAIN_BUT_DEFAULT
+            yield f"rule add pref {pref} {way}"
+        for n, uplink in enumerate(ways, start=1):
+            to = f"via {uplink.gateway} dev {links.uplink_link(uplink)} onlink table {STEERED + n}"
+            yield f"route replace default {to} proto {ROUTE_PROTOCOL}"
 
     def trim(self, spec: RouterSpec) -> None:
         """Take away NICs, addresses and routes that are not wanted."""

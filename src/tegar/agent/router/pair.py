@@ -9,6 +9,7 @@ from pathlib import Path
 from tegar.agent.router import bundles, links
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
+from tegar.agent.router.render.doors import PRIMARY_GROUP
 from tegar.model.router import Role, RouterSpec
 
 SETTLE_S = 3.0
@@ -29,8 +30,9 @@ def settle(space: Namespace, home: Path, spec: RouterSpec) -> None:
     """Let a primary have the addresses and NICs that came with a change, before it is called done."""
     if role(home, spec) is not Role.PRIMARY or not links.is_pair(spec):
         return
-    script = str(home / "current" / "role.sh")
-    space.run("sh", script, "GROUP", "router", "MASTER", "0", what="role").must("role")
+    for link in links.links(spec):
+        if link.name.startswith(links.GUEST):
+            space.run("ip", "link", "set", link.name, "group", str(PRIMARY_GROUP), what="role").must("role")
     wanted = {address.partition("/")[0] for link in links.links(spec) for address in link.floating}
     deadline_s = time.monotonic() + SETTLE_S
     while role(home, spec) is Role.PRIMARY and not wanted <= _held(space) and time.monotonic() < deadline_s:
