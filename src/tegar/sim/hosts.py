@@ -178,8 +178,8 @@ class SimRouters:
 
     def apply(self, spec: RouterSpec) -> int:
         """Run what the spec says, unless something newer runs."""
-        for segment in (*spec.subnets, *spec.uplinks):
-            self._net.ensure(segment.network)
+        for network in (*(it.network for it in spec.subnets), *(it.network for it in spec.uplinks)):
+            self._net.ensure(network)
         with self._world.lock:
             runs = self._machine.routers.get(spec.uuid)
             if runs is None or runs.version < spec.version:
