@@ -4,6 +4,7 @@ TegarError
 ├── Denied             531  the caller may not
 ├── NoCapacity         533  no host (or pool) has room
 ├── PromiseBroken      533  too little room would be left for VMs of hosts that fail
+├── RoomHeld           533  the room is held for VMs of hosts that fell silent or failed
 ├── OutOfAddresses     533  a network has none left
 ├── NoPublicAddress    533  a zone has none left
 ├── RuleConflict       537  two rules would want the same packets
@@ -67,6 +68,26 @@ class PromiseBroken(TegarError):
     def detail(self) -> str:
         """Return the sentence with the loss that could not be survived, and the way around."""
         return f"{self}. In cluster {self.cluster}, {self.why} (its setting ha.admission.override allows it)"
+
+
+@dataclass(eq=False)
+class RoomHeld(TegarError):
+    """Virtual machines of a host that fell silent, or that wait for their restart, may need the room in a moment."""
+
+    code = 533
+    cs_code = 4335
+    says = (
+        "{what} is refused for now: the room that is left is held for virtual machines of hosts that fell silent"
+        " or failed"
+    )
+
+    what: str
+    cluster: str  # shown to admins, as why
+    why: str
+
+    def detail(self) -> str:
+        """Return the sentence with whose room it is."""
+        return f"{self}. In cluster {self.cluster}, {self.why}"
 
 
 @dataclass(eq=False)

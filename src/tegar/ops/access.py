@@ -21,6 +21,7 @@ from tegar.store.certificates import SslCert
 from tegar.store.events import Alert, Event
 from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
+from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
 from tegar.store.keys import SshKey
@@ -50,7 +51,7 @@ OWNED: tuple[type[Row], ...] = (
 )
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
-    Alert, Server, Witness,
+    Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
 EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, NetworkOffering)
 

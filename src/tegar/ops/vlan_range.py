@@ -64,6 +64,8 @@ def add_to_network(
         BadParameter: it is not in the subnet.
     """
     alone(ctx.s)
+    if network.guest_type != "Shared":
+        raise Refused(f"Network {network.name} is {network.guest_type}: only shared networks have ranges")
     if network.state not in (State.SETUP, State.IMPLEMENTED):
         raise Refused(f"Network {network.name} is being deleted")
     within = subnet(network.gateway, network.netmask)

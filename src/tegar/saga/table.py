@@ -13,6 +13,7 @@ from tegar.saga.host_add import ADD_HOST
 from tegar.saga.host_delete import DELETE_HOST
 from tegar.saga.host_maintain import MAINTAIN_HOST
 from tegar.saga.image_store_add import ADD_STORE
+from tegar.saga.network_bring_up import BRING_UP_NETWORK
 from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
@@ -39,6 +40,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     CHANGE_RULES,
     HOLD_ADDRESS,
     RELEASE_ADDRESS,
+    BRING_UP_NETWORK,
     DELETE_NETWORK,
     DELETE_TEMPLATE,
     FETCH_TEMPLATE,
