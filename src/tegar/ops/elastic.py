@@ -39,8 +39,7 @@ def take(ctx: Ctx, owner: Account, network: Network) -> PublicAddress:
     Raises:
         NoPublicAddress: the zone has none left.
     """
-    mine = {"account_id": owner.id, "domain_id": owner.domain_id}
-    found = addresses.free(ctx.s, network.zone_id, **mine)
+    found = addresses.free(ctx.s, network.zone_id, account_id=owner.id, domain_id=owner.domain_id)
     if found is None:
         raise NoPublicAddress(ctx.s.get_one(Zone, network.zone_id).name, f"network {network.name}")
     addresses.take(found, owner.id, owner.domain_id, ctx.now_s)

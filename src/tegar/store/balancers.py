@@ -104,4 +104,4 @@ def members(s: Session, balancer_ids: Sequence[int]) -> Sequence[BalancerMember]
 def policies(s: Session, kind: type[P], balancer_ids: Sequence[int]) -> Sequence[P]:
     """Return the policies of a kind of load balancers, oldest first; those that are being deleted too."""
     stmt = select(kind).where(kind.balancer_id.in_(balancer_ids), live(kind))  # type: ignore[attr-defined]
-    return s.scalars(stmt.order_by(kind.id)).all()  # type: ignore[attr-defined]
+    return s.scalars(stmt.order_by(kind.id)).all()

@@ -63,7 +63,7 @@ def _complete(rule: LoadBalancer) -> bool:
 def _in_force(
     s: Session, kind: type[StickinessPolicy] | type[HealthPolicy], ids: Sequence[int]
 ) -> Sequence[StickinessPolicy | HealthPolicy]:
-    return [p for p in store.policies(s, kind, ids) if p.state != RuleState.REVOKE]  # type: ignore[misc]
+    return [p for p in store.policies(s, kind, ids) if p.state != RuleState.REVOKE]
 
 
 def _stickiness(policy: StickinessPolicy | HealthPolicy) -> Stickiness:
