@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tegar.api.commands import (
     account,
+    acl,
+    acl_item,
     address,
     affinity,
     api,
@@ -36,6 +38,8 @@ from tegar.api.commands import (
     vlan_range,
     vm,
     volume,
+    vpc,
+    vpc_offering,
     witness,
     zone,
 )
@@ -72,6 +76,10 @@ MODULES = (
     template,
     network,
     vlan_range,
+    vpc,
+    vpc_offering,
+    acl,
+    acl_item,
     address,
     server,
     host_ha,

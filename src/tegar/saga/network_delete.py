@@ -14,6 +14,7 @@ from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.errors import InUse
 from tegar.model.host import State as HostState
 from tegar.model.network import Event, State
+from tegar.saga import vpc_routers
 from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.store import segments
@@ -53,7 +54,14 @@ def keep(run: Delete) -> None:
 
 
 def take_routers(run: Delete) -> None:
-    """Take the routers off their hosts; a host that was deleted, or lost its power, has none."""
+    """Take the routers off their hosts; a host that was deleted, or lost its power, has none.
+
+    Those of a VPC that has other tiers to serve only leave this one.
+    """
+    shared = run.env.db.tx(lambda s: vpc_routers.leave(s, run.params.network_id))
+    if shared is not None:
+        vpc_routers.told(run, shared, forced=run.params.forced)
+        return
 
     def read(s: Session) -> list[tuple[str, str]]:
         stmt = (
@@ -97,8 +105,10 @@ def gone(run: Delete) -> None:
             raise InUse(f"Network {network.name}", "a VM has an address of it")
         ranges = select(VlanRange).where(VlanRange.network_id == network.id, live(VlanRange))
         mine = select(Router).where(Router.group_id == network.group_id, live(Router))
-        for row in (*s.scalars(ranges), *s.scalars(mine)):
+        for row in (*s.scalars(ranges), *(s.scalars(mine) if network.vpc_id is None else ())):
             row.removed_s = now_s
+        if network.vpc_id is not None:
+            vpc_routers.rest(s, network, now_s)
         for nic in own:
             nic.removed_s = now_s
         segments.give_back(s, network.id)

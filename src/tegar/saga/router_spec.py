@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from tegar.kernel.db import live
 from tegar.model.network import State
 from tegar.model.router import RouterSpec
-from tegar.saga.desired import subnets
+from tegar.saga.desired import gateways, internal_balancer, subnets
 from tegar.store.networks import Network
 from tegar.store.routers import Router, RouterGroup
 
@@ -24,4 +24,7 @@ def router_spec(s: Session, group: RouterGroup, router: Router) -> RouterSpec:
         uuid=router.uuid,
         version=group.desired,
         subnets=tuple(subnets.of(s, network, router) for network in served),
+        uplinks=gateways.uplinks(s, group.id),
+        balancers=internal_balancer.of(s, served),
+        routes=gateways.routes(s, group.id),
     )

@@ -15,7 +15,7 @@ from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.saga.router_obey import obey
 from tegar.store import routers
-from tegar.store.rules import RULES
+from tegar.store.rules import RULES, end
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def withdraw(run: Apply) -> None:
         for ref in run.params.rules:
             row = s.get_one(RULES[ref.noun], ref.id)
             if row.state == RuleState.ADD and not row.removed_s:
-                row.removed_s = run.env.clock.now_s()
+                end(s, ref.noun, row, run.env.clock.now_s())
             elif row.state == RuleState.REVOKE and not row.removed_s:
                 row.state = RuleState.ACTIVE
         for group_id in run.params.group_ids:
@@ -77,7 +77,7 @@ def settle(run: Apply) -> None:
             if row.state == RuleState.ADD:
                 row.state = RuleState.ACTIVE
             elif row.state == RuleState.REVOKE and not row.removed_s:
-                row.removed_s = run.env.clock.now_s()
+                end(s, ref.noun, row, run.env.clock.now_s())
 
     run.env.db.tx(work)
 
