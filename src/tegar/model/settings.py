@@ -47,6 +47,12 @@ HA_GUEST_SILENT_S = Setting(
     60,
     "seconds that a guest agent which answered before is silent until its guest hangs",
 )
+DENIED_ROUTES = Setting(
+    "denied.routes",
+    "",
+    "networks to which no VPC may have a static route, such as 10.9.0.0/16,10.8.0.0/16",
+    "Network",
+)
 
 SETTINGS = index(
     [
@@ -64,5 +70,6 @@ SETTINGS = index(
         HA_ADMISSION_OVERRIDE,
         HA_STARTS_PER_HOST,
         HA_GUEST_SILENT_S,
+        DENIED_ROUTES,
     ]
 )
