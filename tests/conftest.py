@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import support.properties  # noqa: F401 - how properties are tried
 from support.cloud import KEY, Cloud
 from support.databases import BOTH, Databases
 from support.mariadb import MariaDb, why_not

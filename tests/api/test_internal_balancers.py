@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vpc_world import INTERNAL, make_tier, make_vm, make_vpc, spec
+from vpc_world import INTERNAL, make_tier, make_vm, make_vpc, spec, vpc_zone
 
 from support.cloud import ApiError, Caller, Cloud
 
@@ -13,8 +13,7 @@ from support.cloud import ApiError, Caller, Cloud
 @pytest.fixture
 def alice(cloud: Cloud) -> Caller:
     """A user of a zone with two hosts."""
-    cloud.ready_zone()
-    return cloud.as_user("alice")
+    return vpc_zone(cloud)
 
 
 def world(cloud: Cloud, alice: Caller) -> tuple[str, str, list[dict[str, Any]]]:
@@ -125,7 +124,9 @@ def test_the_element_of_internal_balancing_is_enabled(cloud: Cloud, alice: Calle
     provider = cloud.api("listNetworkServiceProviders", physicalnetworkid=wires, name="InternalLbVm")[
         "networkserviceprovider"
     ][0]
-    element = cloud.api("listInternalLoadBalancerElements", nspid=provider["id"])["internalloadbalancerelement"][0]
+    element = cloud.api("listInternalLoadBalancerElements", nspid=provider["id"])[
+        "internalloadbalancerelement"
+    ][0]
 
     with pytest.raises(ApiError, match="configureInternalLoadBalancerElement"):
         cloud.api("updateNetworkServiceProvider", id=provider["id"], state="Enabled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vpc_world import make_tier, make_vm, make_vpc, spec
+from vpc_world import make_tier, make_vm, make_vpc, spec, vpc_zone
 
 from support.cloud import ApiError, Caller, Cloud
 
@@ -15,8 +15,7 @@ WAY = {"gateway": "172.20.0.1", "netmask": "255.255.255.0", "ipaddress": "172.20
 @pytest.fixture
 def alice(cloud: Cloud) -> Caller:
     """A user of a zone with two hosts."""
-    cloud.ready_zone()
-    return cloud.as_user("alice")
+    return vpc_zone(cloud)
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ def test_a_route_leads_by_an_address_in_a_tier(cloud: Cloud, alice: Caller, vpc:
     ("cidr", "why"),
     [
         ("10.0.0.0/8", r"overlaps 10\.0\.0\.0/16"),
-        ("0.0.0.0/0", "overlaps"),
+        ("0.0.0.0/0", "forbidden by the operator"),
         ("169.254.169.254/32", "never routed"),
         ("192.168.4.0/24", "forbidden by the operator"),
         ("192.168.1.128/25", "has a static route already"),
@@ -118,7 +117,10 @@ def test_routes_that_must_not_be_are_refused(
         ({"ipaddress": "172.20.0.1"}, "is the gateway's"),
         ({"gateway": "10.0.0.1", "ipaddress": "10.0.0.2"}, "the CIDR of VPC shop"),
         ({"gateway": "172.20.0.129", "ipaddress": "172.20.0.130", "netmask": "255.255.255.128"}, "overlaps"),
-        ({"gateway": "172.30.0.1", "ipaddress": "172.30.0.2", "vlan": "100"}, "Guest network net is on VLAN 100"),
+        (
+            {"gateway": "172.30.0.1", "ipaddress": "172.30.0.2", "vlan": "100"},
+            "Guest network net is on VLAN 100",
+        ),
     ],
 )
 def test_private_gateways_that_cannot_be_are_refused(

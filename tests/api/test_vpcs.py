@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vpc_world import make_tier, make_vm, make_vpc, offering, spec, specs, vpc_offering
+from vpc_world import make_tier, make_vm, make_vpc, offering, spec, specs, vpc_offering, vpc_zone
 
 from support.cloud import ApiError, Caller, Cloud
 
@@ -11,8 +11,7 @@ from support.cloud import ApiError, Caller, Cloud
 @pytest.fixture
 def alice(cloud: Cloud) -> Caller:
     """A user of a zone with three hosts."""
-    cloud.ready_zone(hosts=3)
-    return cloud.as_user("alice")
+    return vpc_zone(cloud, hosts=3)
 
 
 def test_two_tiers_share_one_router_that_is_the_gateway_of_both(cloud: Cloud, alice: Caller) -> None:

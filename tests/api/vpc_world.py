@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from support.cloud import Caller, Cloud
+from support.isolated import public_range
 from tegar.model.router import RouterSpec
 from tegar.store.routers import Router
 from tegar.store.vpcs import Vpc
@@ -25,6 +26,13 @@ def vpc_offering(cloud: Cloud, name: str = "Default VPC offering") -> str:
     """Return the id of a VPC offering."""
     uuid: str = cloud.api("listVPCOfferings", name=name)["vpcoffering"][0]["id"]
     return uuid
+
+
+def vpc_zone(cloud: Cloud, hosts: int = 2) -> Caller:
+    """Build a zone that has public addresses; return a user."""
+    cloud.ready_zone(hosts=hosts)
+    public_range(cloud)
+    return cloud.as_user("alice")
 
 
 def make_vpc(

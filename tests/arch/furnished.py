@@ -17,9 +17,10 @@ from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
 from tegar.store.keys import SshKey
 from tegar.store.leases import Witness
-from tegar.store.networks import Network, Nic, Router, VlanRange
+from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
+from tegar.store.routers import Router
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume

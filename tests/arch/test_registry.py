@@ -31,6 +31,8 @@ OF_OUR_OWN = {
     "listHighAvailability": "the protocol's HA has no leases",
     "listDeathProofs": "the protocol's HA records no proofs",
     "listPendingRestarts": "the protocol shows nobody what a restart waits for",
+    "listHighAvailabilityChecks": "the protocol checks nothing before a failure",
+    "runHighAvailabilityCheck": "as listHighAvailabilityChecks",
     "createWitness": "the protocol's HA has no witnesses",
     "listWitnesses": "as createWitness",
     "deleteWitness": "as createWitness",
@@ -68,6 +70,7 @@ EMPTY = {
     "listAsyncJobs": "jobs that have not ended; asked in a test of its own",
     "listDeathProofs": "nothing has died; asked in a test of its own",
     "listPendingRestarts": "as listDeathProofs",
+    "listHighAvailabilityChecks": "no night has passed; asked in a test of its own",
 }
 
 

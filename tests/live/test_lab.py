@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tegar.guard.watchdog import LabWatchdog, NoWatchdog
-from tegar.lab import cloud, wiring
+from tegar.lab import cloud, machine, wiring
 from tegar.lab.cloud import MACHINE, Lab, LabHost
 from tegar.lab.command import must, run
 from tegar.lab.topology import GUEST, MGMT, STORAGE, Topology
@@ -30,6 +30,11 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(REASON is not None, reason=f"
 REPOSITORY = Path(__file__).parents[2]
 MAC = "52:54:00:12:34:01"
 PATIENCE_S = 90
+SWITCHED = (
+    ""
+    if machine.has_vlan_devices()
+    else "<virtualport type='openvswitch'/><driver><host csum='off'/><guest csum='off'/></driver>"
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def domain_xml(name: str, disk: str) -> str:
       <driver name='qemu' type='qcow2' cache='none'/><source file='{disk}'/><target dev='vda' bus='virtio'/>
     </disk>
     <interface type='bridge'>
-      <mac address='{MAC}'/><source bridge='cloudbr1'/><model type='virtio'/>
+      <mac address='{MAC}'/><source bridge='cloudbr1'/>{SWITCHED}<model type='virtio'/>
     </interface>
     <serial type='pty'/>
     <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>

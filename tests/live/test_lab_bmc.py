@@ -106,6 +106,7 @@ def test_a_changed_password_outlives_the_dark(lab: Lab) -> None:
     bmc = lab.bmcs["h2"]
     old, new = spec(bmc), "an-other-word-9"
     POWER[bmc.driver].set_password(old, new, within_s=20)
+    until(lambda: Account(bmc.home / "account.json").password == new, "it has written the password down")
     bmc.darken()
     bmc.light()
 

@@ -14,7 +14,7 @@ from tegar.model.volume import Event as DiskEvent
 from tegar.store.accounts import Login
 from tegar.store.events import Alert
 from tegar.store.hosts import Hold
-from tegar.store.networks import Router
+from tegar.store.routers import Router
 from tegar.store.volumes import Volume
 
 
@@ -223,3 +223,16 @@ def test_a_volume_that_is_being_deleted_cannot_be_attached(cloud: Cloud) -> None
 
     with pytest.raises(ApiError, match="Destroy"):
         cloud.api("attachVolume", id=disk, virtualmachineid=web)
+
+
+def test_a_copy_that_waits_to_go_on_after_a_migration_nobody_remembers_is_ended(cloud: Cloud) -> None:
+    web = running(cloud)
+    at = str(vm(cloud, web)["hostname"])
+    guest = cloud.world.machine(at).guests[web]
+    guest.admitted = guest.runs = False  # as one that arrived, and whose saga the database lost
+
+    vm_power.round(cloud.env)
+    assert list(cloud.world.guests()) == []
+    vm_power.round(cloud.env)
+
+    assert vm(cloud, web)["state"] == "Stopped"

@@ -234,7 +234,7 @@ def test_nobody_takes_the_room_of_those_who_wait(cloud: Cloud, three: Built) -> 
     deploy(cloud, "other", "h2", big)
     fall(cloud, "h1")
 
-    with pytest.raises(ApiError, match="the room that is left is kept"):
+    with pytest.raises(ApiError, match="the room that is left is held"):
         cloud.do("deployVirtualMachine", **three.vm(name="eater", serviceofferingid=eater))
 
 

@@ -16,7 +16,15 @@ from tegar.sim.links import SimLinks
 from tegar.sim.world import World
 from tegar.wire.disk import CreateDisk, OpenPool
 from tegar.wire.guard import GetGuard, SetGuard, WitnessAt
-from tegar.wire.virt import FindDomain, ListDomains, MigrateDomain, PingGuests, ResumeDomain, StartDomain
+from tegar.wire.virt import (
+    DropWaiting,
+    FindDomain,
+    ListDomains,
+    MigrateDomain,
+    PingGuests,
+    ResumeDomain,
+    StartDomain,
+)
 
 POOL = PoolSpec("pool", PoolKind.SHARED, "/srv/pool")
 VM = DomainSpec("vm", "i-2-3-VM", 1, 500, 1 << 28, (DiskSpec("root", POOL, 1 << 30, 0),), ())
@@ -130,3 +138,24 @@ def test_ends_and_pulses_are_listed() -> None:
     assert [(it.uuid, it.reason) for it in h1.ask(ListDomains()).ended] == [("vm", "crashed")]
     h1.ask(StartDomain(VM))
     assert h1.ask(ListDomains()).ended == ()
+
+
+def test_a_copy_that_arrived_and_was_forgotten_is_no_start_and_can_be_dropped() -> None:
+    hosts = Hosts()
+    for name in ("h1", "h2"):
+        hosts.guard(name).order(1, Verb.OPEN, 0)
+    h1, h2 = hosts.links["h1"], hosts.links["h2"]
+    h2.ask(OpenPool(POOL))
+    h1.ask(StartDomain(VM, hosts.permit("h1")))
+    h1.ask(MigrateDomain("vm", "h2.sim"))
+    assert [d.waits for d in h2.ask(ListDomains()).domains] == [True]
+
+    h2.ask(StartDomain(VM, hosts.permit("h2", vm_epoch=2)))
+
+    assert [(d.state.value, d.waits) for d in h2.ask(ListDomains()).domains] == [("running", False)]
+    boots = [g.boots for _, g in hosts.world.guests()]
+    assert boots == [2], "its memory was older than its disk: it had to boot"
+    assert not h2.ask(DropWaiting("vm")).was_running
+    h2.ask(MigrateDomain("vm", "h1.sim"))
+    assert h1.ask(DropWaiting("vm")).was_running
+    assert hosts.state("h1") == hosts.state("h2") == []

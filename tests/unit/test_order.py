@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.properties import tried
 from tegar.scheduler.order import Started, Waiting, due
 
 NOW_S = 1000.0
@@ -151,7 +152,7 @@ def _true_at_once(
     assert not start or max(at[mine[id].host_id] for id in start) <= per_host
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(failures(), st.integers(1, 3))
 def test_nobody_starts_before_what_it_needs_is_ready_or_out_of_patience(
     failure: Failure, per_host: int
@@ -171,7 +172,7 @@ def test_nobody_starts_before_what_it_needs_is_ready_or_out_of_patience(
                 assert was_ready or began[v.vm_id] >= at + other.patience_s
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(failures() | failures(circles=True), st.integers(1, 3))
 def test_everybody_who_is_not_blocked_for_ever_starts(failure: Failure, per_host: int) -> None:
     began, never = live(failure, per_host)
@@ -179,7 +180,7 @@ def test_everybody_who_is_not_blocked_for_ever_starts(failure: Failure, per_host
     assert set(began) == {v.vm_id for v in failure.waiting} - never
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(failures(), st.integers(1, 3))
 def test_levels_start_one_after_the_other_unless_blocked_or_needed(failure: Failure, per_host: int) -> None:
     plain = replace_needs(failure)

@@ -7,16 +7,17 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.properties import tried
 from tegar.model.affinity import Kind
 from tegar.model.units import GIB
 from tegar.scheduler import plan
 from tegar.scheduler.board import Board
 from tegar.scheduler.filters import FILTERS
 from tegar.scheduler.picture import Guest, Picture, tolerated, with_hosts, with_vm, without
-from tegar.scheduler.plan import Plan, Shortfall, check, evacuate, lose, survive
+from tegar.scheduler.plan import Plan, Shortfall, check, evacuate, lose, rather, survive
 from tegar.scheduler.view import GroupView, HostView, Mate, Request
 
 LIKE_HOST = HostView(
@@ -147,6 +148,14 @@ def test_strict_groups_stay_together() -> None:
     assert {m.host_id for m in found.moves()} == {3}
 
 
+def test_guests_that_must_be_together_and_apart_have_no_place() -> None:
+    both = {"together": frozenset({7}), "apart": frozenset({8})}
+    three = picture([host(1), host(2), host(3)], [vm(1, 1, **both), vm(2, 1, **both)])
+
+    assert "no host that is left suits VM v1" in fails(lose(three, {1}))
+    assert rather(three, {1}) == []
+
+
 def test_a_plan_is_in_the_order_of_priority() -> None:
     found = lose(picture([host(1), host(2)], [vm(1, 1, 3), vm(2, 1, priority=0), vm(3, 1, priority=4)]), {1})
 
@@ -272,7 +281,7 @@ def replay(found: Plan, shown: Picture) -> None:
     assert names.keys() >= moving
 
 
-@settings(max_examples=400, deadline=None)
+@tried(400)
 @given(pictures(), st.sets(st.integers(1, 5), max_size=2))
 def test_a_plan_is_feasible_by_the_filters_of_placement(shown: Picture, lost: set[int]) -> None:
     found = lose(shown, lost)
@@ -283,7 +292,7 @@ def test_a_plan_is_feasible_by_the_filters_of_placement(shown: Picture, lost: se
         assert str(found)
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(pictures(), st.integers(1, 3))
 def test_a_promise_has_a_plan_for_every_set_of_hosts_and_fewer(shown: Picture, n: int) -> None:
     if survive(shown, n) is not None:
@@ -297,7 +306,7 @@ def test_a_promise_has_a_plan_for_every_set_of_hosts_and_fewer(shown: Picture, n
                 replay(found, shown)
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(pictures(groups=False), st.integers(2, 3))
 def test_the_bound_promises_nothing_that_is_not_so(shown: Picture, n: int) -> None:
     n = tolerated(shown, n)
@@ -340,7 +349,7 @@ def possible(shown: Picture, lost: Collection[int]) -> bool:
     return put(items, rooms)
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(pictures(groups=False), st.integers(1, 4), st.sets(st.integers(1, 5), min_size=1, max_size=2))
 def test_with_guests_of_one_size_nothing_that_fits_is_refused(
     shown: Picture, size: int, lost: set[int]
@@ -351,7 +360,7 @@ def test_with_guests_of_one_size_nothing_that_fits_is_refused(
     assert isinstance(lose(shown, lost), Plan) == possible(shown, lost)
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(pictures(groups=False), st.integers(1, 4), st.integers(1, 5), st.integers(1, 4))
 def test_with_guests_of_one_size_less_room_never_turns_a_refusal_into_a_promise(
     shown: Picture, size: int, which: int, less: int
@@ -367,7 +376,7 @@ def test_with_guests_of_one_size_less_room_never_turns_a_refusal_into_a_promise(
         assert survive(shown, 1) is None
 
 
-@settings(max_examples=200, deadline=None)
+@tried(200)
 @given(pictures(hosts=2), st.integers(1, 4))
 def test_with_one_host_left_it_is_exact_so_less_room_never_helps(shown: Picture, less: int) -> None:
     poorer = with_hosts(
@@ -379,7 +388,7 @@ def test_with_one_host_left_it_is_exact_so_less_room_never_helps(shown: Picture,
             assert isinstance(lose(shown, lost), Plan)
 
 
-@settings(max_examples=150, deadline=None)
+@tried(150)
 @given(
     pictures(), st.integers(1, 5), st.integers(1, 4), st.booleans(), st.sets(st.integers(1, 3), max_size=1)
 )
@@ -393,7 +402,7 @@ def test_holding_is_as_if_it_had_been_drawn_so(
     assert str(check(held, 1)) == str(check(Board(drawn), 1)) or held.scarce != Board(drawn).scarce
 
 
-@settings(max_examples=100, deadline=None)
+@tried(100)
 @given(pictures(groups=False))
 def test_what_leaves_and_comes_back_changes_nothing(shown: Picture) -> None:
     for guest in shown.guests:

@@ -113,6 +113,11 @@ class QmpHands:
         self.gate.check(uuid, permit)
         self._wait(Wish(uuid, permit, retry=False))
 
+    def waits(self, uuid: str) -> bool:
+        """Return whether a copy is here that never went through the gate; one not found yet does not count."""
+        copy = self._copies.known.get(uuid)
+        return copy is not None and not copy.mark.admitted
+
     def retry(self, uuid: str) -> None:
         """Let a guest go on that stopped on an I/O error, if guests may run now; others are left alone."""
         self._wait(Wish(uuid, None, retry=True))

@@ -7,19 +7,21 @@ Every call is safe to repeat, and removing what is gone is a success.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from tegar.agent.fences import Fences, Locks
+from tegar.agent.segment.plan import Segment
 from tegar.model.lease import Permit
 from tegar.model.router import RouterSpec
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, PoolSpec, StoreSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec, PoolSpec, StoreSpec
 from tegar.wire.disk import DiskFacts, PoolFacts, SeedFacts
 from tegar.wire.guard import GuardFacts, SetGuard
 from tegar.wire.host import HostFacts, HostLoad
 from tegar.wire.image import ImageFacts, StoreFacts
-from tegar.wire.router import RouterUp
+from tegar.wire.router import RouterCounters, RouterUp
 from tegar.wire.virt import AllStats, Domain, Ended, GuestPulse
 
 
@@ -74,6 +76,14 @@ class Hypervisor(Protocol):
         """Unplug a disk; returns when the guest let go."""
         ...
 
+    def plug_nic(self, uuid: str, nic: NicSpec, *, cable: bool) -> None:
+        """Plug a NIC in, or into another segment; without its cable the guest sees no carrier."""
+        ...
+
+    def unplug_nic(self, uuid: str, nic: NicSpec) -> None:
+        """Take a NIC out; returns when the guest let go."""
+        ...
+
     def stats(self) -> AllStats:
         """Return the counters of all running domains."""
         ...
@@ -102,6 +112,10 @@ class Hands(Protocol):
             Unavailable: as above; or it is still arriving, or its QEMU does not answer.
             AgentRefused: as above; or it is in no state to run.
         """
+        ...
+
+    def waits(self, uuid: str) -> bool:
+        """Return whether a domain is here that was made, or arrived, and was never let run."""
         ...
 
     def retry(self, uuid: str) -> None:
@@ -170,12 +184,56 @@ class Images(Protocol):
 class Segments(Protocol):
     """L2 segments."""
 
-    def ensure(self, network: NetworkSpec) -> str:
-        """Build the segment and return the name of the bridge that NICs are plugged into.
+    def ensure(self, network: NetworkSpec) -> Segment:
+        """Build the segment and return what NICs are plugged into.
 
         Raises:
-            AgentRefused: the bridge of the label is missing, or VLANs do not work here.
+            AgentRefused: the bridge of the label is missing, or cannot be cut so here.
         """
+        ...
+
+    def plug(self, segment: Segment, device: str) -> None:
+        """Make an interface of the host a port of the segment, and bring it up."""
+        ...
+
+    def unplug(self, device: str) -> None:
+        """Take an interface out of its segment."""
+        ...
+
+    def tidy(self) -> None:
+        """Remove what was built for segments that nobody is plugged into any more."""
+        ...
+
+
+class Filters(Protocol):
+    """What NICs may send and receive."""
+
+    def nics(self, vm_uuid: str) -> tuple[NicSpec, ...]:
+        """Return the NICs of a VM as they are known here."""
+        ...
+
+    def prepare(self, vm_uuid: str, nics: tuple[NicSpec, ...]) -> None:
+        """Know a VM that will arrive."""
+        ...
+
+    def enforce(self, vm_uuid: str) -> None:
+        """Filter the NICs of a VM that has arrived."""
+        ...
+
+    def set(self, vm_uuid: str, nics: tuple[NicSpec, ...]) -> None:
+        """Filter the NICs of a VM so from now on; they are all the NICs it has.
+
+        Raises:
+            AgentRefused: a NIC is not plugged in, or this host cannot filter so.
+        """
+        ...
+
+    def set_all(self, vms: Iterable[tuple[str, tuple[NicSpec, ...]]]) -> None:
+        """Filter the NICs of many VMs; each bridge changes at once."""
+        ...
+
+    def forget(self, vm_uuid: str) -> None:
+        """Filter nothing of a VM any more: it is gone."""
         ...
 
 
@@ -192,6 +250,10 @@ class Routers(Protocol):
 
     def all(self) -> tuple[RouterUp, ...]:
         """Return what runs."""
+        ...
+
+    def counters(self) -> tuple[RouterCounters, ...]:
+        """Return the traffic of all routers since they were made here."""
         ...
 
     def knock(self, uuid: str, ip: str, port: int) -> bool:
@@ -228,6 +290,7 @@ class Host:
     disks: Disks
     images: Images
     net: Segments
+    filters: Filters
     routers: Routers
     fences: Fences
     locks: Locks

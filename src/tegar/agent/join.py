@@ -1,4 +1,4 @@
-"""``tegar host join``: a host gets its certificate with a token, and ``tegar agent``: it answers.
+"""``tegar host join``: a host gets its certificate with a token.
 
 The token is ``SECRET.FINGERPRINT``.  The fingerprint pins the authority of the server's listener, so
 the first contact needs no trust in the network; the secret is shown only once that is verified.
@@ -23,8 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tegar.agent.config import DEFAULT_STATE, load
-from tegar.kernel import log
+from tegar.agent.config import DEFAULT_STATE
 from tegar.kernel.errors import Refused, TegarError, Unreachable
 
 TIMEOUT_S = 30.0
@@ -133,19 +132,6 @@ def _settings(file: Path, name: str, address: str) -> None:
         _write(file, f"name = {json.dumps(name)}\naddress = {json.dumps(address)}\n", 0o644)
 
 
-def run(state_dir: Path) -> None:
-    """Answer servers until told to stop."""
-    from tegar.agent.http import application, server
-    from tegar.agent.real import real_host
-
-    config = load(state_dir)
-    listener = config.tls / "listener-ca.crt"
-    context = ssl.create_default_context(cafile=str(listener)) if listener.exists() else True
-    machine = real_host(config, context)
-    app = application(machine, threads=config.threads)
-    server(app, host=config.listen or config.address, port=config.port, tls=config.tls).run()
-
-
 def main_join(argv: Sequence[str]) -> int:
     """Run ``tegar host join``."""
     parser = argparse.ArgumentParser(prog="tegar host join", description="Join this host to a cloud.")
@@ -174,24 +160,3 @@ def main_join(argv: Sequence[str]) -> int:
 
 def _why(error: TegarError) -> str:
     return f" ({error.why})" if isinstance(error, Unreachable) and error.why else ""
-
-
-def main_agent(argv: Sequence[str]) -> int:
-    """Run ``tegar agent``."""
-    parser = argparse.ArgumentParser(
-        prog="tegar agent", description="Answer the cloud's servers on this host."
-    )
-    parser.add_argument("--state-dir", type=Path, default=DEFAULT_STATE)
-    given = parser.parse_args(argv)
-    if not (given.state_dir / "tls" / "agent.crt").exists():
-        print(
-            f"tegar agent: {given.state_dir} has no certificate; run tegar host join first", file=sys.stderr
-        )
-        return 1
-    log.set_up()
-    try:
-        run(given.state_dir)
-    except TegarError as e:
-        print(f"tegar agent: {e}", file=sys.stderr)
-        return 1
-    return 0

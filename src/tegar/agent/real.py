@@ -8,12 +8,12 @@ import shutil
 import ssl
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from tegar.agent.accel import accel
 from tegar.agent.box import Machine
-from tegar.agent.bridge import Bridges
 from tegar.agent.config import Config
 from tegar.agent.fences import Fences, Locks
 from tegar.agent.guard import FileGuard, guard_file
@@ -26,9 +26,14 @@ from tegar.agent.pools import FilePools
 from tegar.agent.probes import Probes
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.segment.filters import NicFilters
+from tegar.agent.segment.service import HostSegments
 from tegar.agent.xml import Options
 from tegar.kernel.errors import TegarError, Unavailable
 from tegar.wire.boot import boot_id
+
+if TYPE_CHECKING:
+    from tegar.agent.libvirt import Libvirt
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +54,7 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     for folder in (config.state_dir, config.state_dir / "routers", config.log_dir):
         folder.mkdir(parents=True, exist_ok=True)
     kind = config.accel or accel()
-    places, bridges = Places(config.mount_dir), Bridges()
+    places, segments = Places(config.mount_dir), HostSegments()
     probes = Probes(lambda pool: disks.touch(pool), lambda: go_on(virt, hands))
     disks = FilePools(places, probes.watch)
     reporter = Reporter(config.state_dir / "report-to.json", verify)
@@ -71,32 +76,43 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     virt = Libvirt(
         options=options,
         source=disks.source,
+        segment=segments.ensure,
         on_news=reporter.tell,
         ours_to_end=hands.killed,
         uri=config.libvirt_uri,
         migration_uri=config.migration_uri,
     )
-    routers = NamespaceRouters(config.state_dir / "routers", bridges)
+    filters = NicFilters(config.run_dir / "filters", segments.ensure)
+    segments.on_plug = filters.refresh
+    filters.refresh()
+    threading.Thread(target=filters.watch, args=(threading.Event(),), name="filters", daemon=True).start()
+    routers = NamespaceRouters(config.state_dir / "routers", segments)
     routers.revive()
-    try:
-        virt.all()  # from now on their ends are heard of
-    except Unavailable as e:
-        log.warning("libvirtd does not answer yet", why=str(e))
-    threading.Thread(target=virt.learn_emulators, name="emulators", daemon=True).start()
+    threading.Thread(target=_meet, args=(virt,), name="meet-libvirtd", daemon=True).start()
     probes.start()
-    can = abilities(places, bridges)
+    can = abilities(places, segments)
     return Host(
         box=Machine(config, reporter, accel=kind, hypervisor=virt.version, can=can, stalled=probes.stalled),
         virt=virt,
         disks=disks,
         images=FileImages(places, config.scratch, config.fetch_denied),
-        net=bridges,
+        net=segments,
+        filters=filters,
         routers=routers,
         fences=Fences(config.state_dir / "fences"),
         locks=Locks(),
         hands=hands,
         guard=FileGuard(config, hands),
     )
+
+
+def _meet(virt: Libvirt) -> None:
+    """Get to know libvirtd while questions are answered already."""
+    try:
+        virt.all()  # from now on their ends are heard of
+    except Unavailable as e:
+        log.warning("libvirtd does not answer yet", why=str(e))
+    virt.learn_emulators()
 
 
 def go_on(virt: Hypervisor, hands: Hands) -> bool:
@@ -129,11 +145,9 @@ def sockets_for_qemu(paths: Paths) -> Paths:
     return paths
 
 
-def abilities(places: Places, bridges: Bridges) -> tuple[str, ...]:
+def abilities(places: Places, segments: HostSegments) -> tuple[str, ...]:
     """Return what was tried and works here."""
-    found = []
-    if bridges.vlan_works():
-        found.append("vlan")
+    found = list(segments.abilities())
     if places.kernel_nfs:
         found.append("nfs-mount")
     elif Path(QEMU_NFS).exists():

@@ -11,6 +11,8 @@ Choices, and why:
 - a second control socket is for the agent's hands alone: they pause and resume without libvirt.
 - a watchdog device that the guest may pet; it does nothing by itself when it is not, but is reported.
 - ``unlocked`` starts use a QEMU that takes no image locks (``qemu-unlocked``).
+- a NIC's end on the host has a name made from the NIC's uuid, the same wherever the guest moves.
+- where frames are switched in user space guests fill in checksums, for nobody else would.
 - the SMBIOS product is the one cloud-init's CloudStack data source looks for.
 """
 
@@ -21,13 +23,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from tegar.agent.bridge import segment_bridge
 from tegar.agent.places import DiskSource
-from tegar.model.spec import DiskSpec, DomainSpec, NicSpec
+from tegar.agent.segment.plan import Segment, nic_device
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec
 
 NAMESPACE = "https://tegar.cloud/xmlns/domain/1"
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 MONITOR = "tegar-hands"
+_OFFLOADS = ("csum", "tso4", "tso6", "ecn", "gso")  # the last is of the host's side alone
 ET.register_namespace("tegar", NAMESPACE)
 ET.register_namespace("qemu", QEMU_NAMESPACE)
 
@@ -50,13 +53,19 @@ class Options:
 
 
 def domain_xml(
-    spec: DomainSpec, sources: Mapping[str, DiskSource], options: Options, *, unlocked: bool = False
+    spec: DomainSpec,
+    sources: Mapping[str, DiskSource],
+    segments: Mapping[NetworkSpec, Segment],
+    options: Options,
+    *,
+    unlocked: bool = False,
 ) -> str:
     """Return the domain's XML.
 
     Args:
         spec: what to run.
         sources: what to open for each disk, by volume uuid.
+        segments: what each NIC is plugged into, by network.
         options: what this host is and has.
         unlocked: take no locks on images.
     """
@@ -77,7 +86,7 @@ def domain_xml(
     for disk in sorted(spec.disks, key=lambda d: d.device_id):
         devices.append(_disk(disk, sources[disk.volume_uuid]))
     for nic in sorted(spec.nics, key=lambda n: n.device_id):
-        devices.append(_nic(nic))
+        devices.append(_nic(nic, segments[nic.network]))
     _consoles(devices, spec, options)
     ET.SubElement(devices, "watchdog", model="i6300esb", action="none")
     _monitor(root, spec, options)
@@ -88,6 +97,14 @@ def domain_xml(
 def disk_xml(disk: DiskSpec, source: DiskSource) -> str:
     """Return one disk's XML, for plugging and unplugging."""
     return ET.tostring(_disk(disk, source), encoding="unicode")
+
+
+def nic_xml(nic: NicSpec, segment: Segment, *, cable: bool = True) -> str:
+    """Return one NIC's XML, for plugging and unplugging; without its cable the guest sees no carrier."""
+    element = _nic(nic, segment)
+    if not cable:
+        ET.SubElement(element, "link", state="down")
+    return ET.tostring(element, encoding="unicode")
 
 
 def serial(volume_uuid: str) -> str:
@@ -160,12 +177,23 @@ def _disk(disk: DiskSpec, source: DiskSource) -> ET.Element:
     return element
 
 
-def _nic(nic: NicSpec) -> ET.Element:
-    """Return a NIC on the bridge of its segment."""
+def _nic(nic: NicSpec, segment: Segment) -> ET.Element:
+    """Return a NIC on its segment."""
     element = ET.Element("interface", type="bridge")
     ET.SubElement(element, "mac", address=nic.mac)
-    ET.SubElement(element, "source", bridge=segment_bridge(nic.network))
+    ET.SubElement(element, "source", bridge=segment.bridge)
+    if segment.tag is not None:
+        ET.SubElement(ET.SubElement(element, "vlan"), "tag", id=str(segment.tag))
+        port = ET.SubElement(element, "virtualport", type="openvswitch")
+        ET.SubElement(port, "parameters", interfaceid=nic.nic_uuid)
+    ET.SubElement(element, "target", dev=nic_device(nic.nic_uuid))
     ET.SubElement(element, "model", type="virtio")
+    if segment.soft:
+        driver = ET.SubElement(element, "driver")
+        ET.SubElement(driver, "host", dict.fromkeys(_OFFLOADS, "off"))
+        ET.SubElement(driver, "guest", dict.fromkeys(_OFFLOADS[:4], "off"))
+    if segment.mtu:
+        ET.SubElement(element, "mtu", size=str(segment.mtu))
     return element
 
 

@@ -109,6 +109,13 @@ def after_commit(s: Session, hook: Callable[[], None]) -> None:
     s.info["hooks"].append(hook)
 
 
+def _stamp(s: Session, *_: object) -> None:
+    """Note when new rows were made; no method, for what listens for a class of sessions is never forgotten."""
+    for row in s.new:
+        if getattr(row, "created_s", 0) is None:
+            row.created_s = s.info["clock"].now_s()
+
+
 # MySQL's codes. Deadlock, lock timeout, changed since last read, wsrep not ready, killed by failover.
 _AGAIN = {1213, 1205, 1020, 1047, 1158, 1159, 1160, 1161, 1927, 3101}
 _LOST = {2002, 2003, 2006, 2013, 2014, 2055, 1053, 1040, 1129, 1152, 1184, 4031, 0}
@@ -155,13 +162,10 @@ class Db:
         self._patience_s = patience_s
         self._writer = Turns()
         self.engine = _sqlite(url, pool_size) if self.is_sqlite else _mysql(url, pool_size)
-        self._session = sessionmaker(self.engine, expire_on_commit=False, autoflush=True)
-        event.listen(self._session, "before_flush", self._stamp)
-
-    def _stamp(self, s: Session, *_: object) -> None:
-        for row in s.new:
-            if getattr(row, "created_s", 0) is None:
-                row.created_s = self.clock.now_s()
+        self._session = sessionmaker(
+            self.engine, expire_on_commit=False, autoflush=True, info={"clock": self.clock}
+        )
+        event.listen(self._session, "before_flush", _stamp)
 
     def close(self) -> None:
         """Close all connections."""

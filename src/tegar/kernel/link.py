@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from tegar.kernel import codec
+from tegar.kernel.clock import Clock, WallClock
 from tegar.kernel.db import must_not_hold_tx
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Refused, TegarError, Unavailable, Unreachable
 from tegar.kernel.gate import outside
@@ -20,6 +21,10 @@ from tegar.kernel.wire import A, Ask, Fence, fence_header
 
 CONNECT_TIMEOUT_S = 5.0
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+STARTING_S, KNOCK_S = (
+    5.0,
+    0.05,
+)  # an agent that died is there again within so long; how often it is looked for
 DEAD_S = 5  # a machine that lost its power says nothing: its kernel's silence for so long ends a question
 NOTICE_THE_DEAD = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 TCP = {socket.TCP_KEEPIDLE: 2, socket.TCP_KEEPINTVL: 1, socket.TCP_USER_TIMEOUT: DEAD_S * 1000}
@@ -45,15 +50,22 @@ class HttpLink:
         client: shared by all links, see ``tls_client``.
         fence: who asks, when a saga does.
         name: the host's name, for errors.
+        clock: time, for waiting.
     """
 
     def __init__(
-        self, base_url: str, client: httpx.Client, fence: Fence | None = None, name: str = ""
+        self,
+        base_url: str,
+        client: httpx.Client,
+        fence: Fence | None = None,
+        name: str = "",
+        clock: Clock | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._client = client
         self._fence = fence
         self._name = name or base_url
+        self._clock = clock or WallClock()
 
     def ask(self, message: Ask[A], *, timeout_s: float = 60) -> A:
         """Send a question to the host and wait for its answer; see ``wire.Link``."""
@@ -62,12 +74,7 @@ class HttpLink:
         body = codec.encode(message)
         try:
             with outside():
-                response = self._client.post(
-                    f"{self._base_url}/ask/{quote(name)}",
-                    content=body,
-                    headers={"content-type": "application/json", **fence_header(self._fence)},
-                    timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
-                )
+                response = self._post(name, body, timeout_s)
         except httpx.HTTPError as e:
             raise Unreachable(self._name, f"{type(e).__name__}: {e}") from e
         if response.status_code != 200:
@@ -77,6 +84,22 @@ class HttpLink:
         except ValueError as e:
             raise AgentRefused(self._name, name, f"its answer is malformed: {e}") from e
         return answer
+
+    def _post(self, name: str, body: str, timeout_s: float) -> httpx.Response:
+        """Send; a host that refuses the connection lives, and its agent is being started again: wait for it."""
+        end_s = self._clock.mono_s() + min(STARTING_S, timeout_s / 4)
+        while True:
+            try:
+                return self._client.post(
+                    f"{self._base_url}/ask/{quote(name)}",
+                    content=body,
+                    headers={"content-type": "application/json", **fence_header(self._fence)},
+                    timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
+                )
+            except httpx.ConnectError as e:
+                if not _refused(e) or self._clock.mono_s() >= end_s:
+                    raise
+            self._clock.sleep(KNOCK_S)
 
     def _error(self, ask: str, response: httpx.Response) -> TegarError:
         """Return the error an answer stands for."""
@@ -93,6 +116,13 @@ class HttpLink:
             return kind(**{name: value for name, value in facts.items() if name in known})
         except TypeError:
             return AgentRefused(self._name, ask, str(said))
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Return whether the other side's kernel answered that nobody listens."""
+    while error is not None and not isinstance(error, ConnectionRefusedError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _refusal(host: str, ask: str, facts: dict[str, Any]) -> AgentRefused:

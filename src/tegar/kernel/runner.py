@@ -47,10 +47,15 @@ class Runner(Generic[E]):
         on_stuck: Callable[[Session, SagaRow], None] | None = None,
         probe: Probe | None = None,
         on_look: Callable[[], None] | None = None,
+        news: Callable[[Session], object] | None = None,
     ) -> None:
-        """Get a name and a lease.  *on_look* is called every half second before work is looked for."""
+        """Get a name and a lease.
+
+        Every half second *on_look* is called, work is looked for, and *news* is read: when it says something
+        else than before, sagas that wait for a retry try again at once.
+        """
         self._db, self._clock, self._what = db, clock, name
-        self._on_look = on_look or (lambda: None)
+        self._on_look, self._news, self._heard = on_look or (lambda: None), news, None
         self._rests = False
 
         def make(owner: str) -> Engine[E]:
@@ -140,7 +145,9 @@ class Runner(Generic[E]):
                 self._log.error("looking for work failed", error=repr(e), exc_info=True)
 
     def _look(self) -> None:
-        """Find what nobody runs: pending since the last look, or owned by the dead."""
+        """Find what nobody runs: pending since the last look, or owned by the dead; and what need not wait longer."""
+        if self._news is not None:
+            self._hear(self._db.read(self._news))
         for sight in self._leases.look(PREFIX):
             if sight.holder != PREFIX + self.engine.owner:
                 self._safely(lambda sight=sight: self._bury(sight))  # type: ignore[misc]
@@ -156,6 +163,14 @@ class Runner(Generic[E]):
         for saga_id in sorted(pending & self._unclaimed):
             self.poke(saga_id)
         self._unclaimed = pending
+
+    def _hear(self, news: object) -> None:
+        with self._lock:
+            before, self._heard = self._heard, news
+            if news != before:
+                now_s = self._clock.mono_s()
+                self._later[:] = sorted((min(due_s, now_s), saga_id) for due_s, saga_id in self._later)
+                self._lock.notify()
 
     def _bury(self, dead: Sight) -> None:
         self._inherit(dead.holder.removeprefix(PREFIX))
@@ -184,11 +199,13 @@ class Runner(Generic[E]):
     def _run(self, saga_id: int) -> None:
         if self._stop.is_set():
             return
-        engine = self.engine
+        engine, heard = self.engine, self._heard
         with self._gate.inside():
             pause_s = self._safely(lambda: engine.drive(saga_id), otherwise=1.0)
         if pause_s is not None:
             with self._lock:
+                if self._heard != heard:  # while it was driven, which may not know of it
+                    pause_s = 0.0
                 heapq.heappush(self._later, (self._clock.mono_s() + pause_s, saga_id))
                 self._lock.notify()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from tegar.lab import bmc as bmcs
-from tegar.lab import hypervisor, machine, watchdog, wiring
+from tegar.lab import hypervisor, machine, openvswitch, watchdog, wiring
 from tegar.lab.bmc import LabBmc
 from tegar.lab.command import run as run_command
 from tegar.lab.errors import LabError
@@ -39,9 +39,10 @@ __all__ = [
 
 Say = Callable[[str], None]
 MACHINE = wiring.MACHINE
-GUEST_BRIDGE = "cloudbr1"
+GUEST_BRIDGE, GUEST_UPLINK = "cloudbr1", "guest0"
 PUBLIC_BRIDGE = "cloudbr0"
 LIBVIRT_PATIENCE_S = 90
+SWITCH_PATIENCE_S = 30
 _RECORD = "lab.json"
 _OWNED = ("hosts", "shared", "bmcs")
 
@@ -117,10 +118,15 @@ class LabHost:
             wiring.Plug(MGMT, "mgmt0", f"{self.mgmt_ip}/{topology.cidr(MGMT).prefixlen}"),
             wiring.Plug(STORAGE, "storage0", f"{self.storage_ip}/{topology.cidr(STORAGE).prefixlen}"),
             wiring.Plug(PUBLIC, "public0", bridge=PUBLIC_BRIDGE),
-            wiring.Plug(GUEST, "guest0", bridge=GUEST_BRIDGE),
+            wiring.Plug(GUEST, GUEST_UPLINK, bridge=GUEST_BRIDGE, switched=bool(self.switched)),
         )
         kvm = machine.kvm_works()
         return Node(topology, self.name, (*private, *shared), plugs, kvm=kvm, watchdog=True)
+
+    @property
+    def switched(self) -> tuple[tuple[str, str], ...]:
+        """Bridges of Open vSwitch and their uplinks: the guests', where the kernel cannot cut VLANs itself."""
+        return () if machine.has_vlan_devices() else ((GUEST_BRIDGE, GUEST_UPLINK),)
 
     @property
     def watchdog(self) -> str:
@@ -186,6 +192,8 @@ class LabHost:
             LabError: it does not within a minute and a half; ``log_dir`` says more.
         """
         self.boot()
+        if self.switched:
+            wait_for(self.node, openvswitch.up_check(self.switched), "Open vSwitch", SWITCH_PATIENCE_S)
         wait_for(self.node, ["virsh", "-c", "qemu:///system", "uri"], "libvirt", LIBVIRT_PATIENCE_S)
 
     def boot(self) -> None:
@@ -199,7 +207,8 @@ class LabHost:
         for name, text in hypervisor.settings(mgmt_ip=self.mgmt_ip, host_uuid=self.uuid).items():
             (home / "etc-libvirt" / name).write_text(text)
         self.node.power_on()
-        for name, argv in hypervisor.SERVICES:
+        switches = openvswitch.services(self.switched) if self.switched else ()
+        for name, argv in (*switches, *hypervisor.SERVICES):
             self.start_service(name, argv)
 
     def powered(self) -> bool:
@@ -216,6 +225,10 @@ class Lab:
     storage: LabStorage | None
     witnesses: Mapping[str, LabWitness] = field(default_factory=dict)
     bmcs: Mapping[str, LabBmc] = field(default_factory=dict)
+
+    def outside(self, argv: Sequence[str]) -> list[str]:
+        """Return the words that run a command in the world outside, behind the public network's gateway."""
+        return ["nsenter", f"--net=/run/netns/{self.topology.outside}", "--", *argv]
 
     def cut_machine(self, networks: Collection[str] = (MGMT, GUEST, PUBLIC)) -> None:
         """Cut this machine's own cables, and with them servers that run on it, off all hosts."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 BIND, MOVE, DETACH = 4096, 8192, 2
-RESTART_PAUSE_S = (0.2, 1.0, 3.0, 10.0)
+RESTART_PAUSE_S = (0.0, 0.2, 0.5, 1.0)  # by deaths in a row, each soon after its start
 STOP_PATIENCE_S = 15.0
 SETTLED_S = 4.0
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net/tun", "fuse", "vhost-net")

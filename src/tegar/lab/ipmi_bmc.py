@@ -4,7 +4,8 @@
 
 ``ipmi_sim`` asks a small program for each reading and order; the program passes it on to this
 process by a socket, so a reading costs milliseconds.  A password that was changed is believed by
-``ipmi_sim`` only after it starts again, so it is started again.  It dies with this process.
+``ipmi_sim`` at once and written down at its next beat, once a second: as with many a BMC, what was
+changed less than a second before the dark is forgotten.  It dies with this process.
 """
 
 from __future__ import annotations
@@ -90,9 +91,7 @@ class IpmiBmc:
 
     def start(self) -> None:
         """Start ``ipmi_sim``."""
-        if self._users.exists():
-            self._remember()  # it went dark between a change and our look at it
-        self._users.unlink(missing_ok=True)  # the configuration is the truth
+        self._remember()  # it went dark between what it wrote and our look at it; the configuration is the truth
         config = self._home / "lan.conf"
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
             f.write(lan_config(self._address, self._port, self._account.password, self._program))
@@ -117,8 +116,7 @@ class IpmiBmc:
                 return
             if self._orders.fileno() in ready:
                 self._answer()
-            if self._users.exists():
-                self._take_password()
+            self._remember()
             if self._sim is not None and self._sim.poll() is not None:
                 self.start()
 
@@ -155,19 +153,17 @@ class IpmiBmc:
                 order(self._chassis, "soft")
         return ""
 
-    def _take_password(self) -> None:
-        """Believe the password that was set, and start again with it."""
-        if self._remember():
-            self.stop()
-            self.start()
-
-    def _remember(self) -> bool:
-        """Keep the password that was set; return whether it is another one."""
-        password = password_in(self._users.read_text(errors="replace"))
-        if password is None or password == self._account.password:
-            return False
-        self._account.change(password)
-        return True
+    def _remember(self) -> None:
+        """Keep the password that was set, if ``ipmi_sim`` wrote one down since we looked."""
+        taken = self._users.with_name("taken")
+        try:
+            self._users.replace(taken)  # what it writes while we read is found the next time
+        except FileNotFoundError:
+            return
+        password = password_in(taken.read_text(errors="replace"))
+        if password is not None and password != self._account.password:
+            self._account.change(password)
+        taken.unlink()
 
 
 def password_in(users: str) -> str | None:

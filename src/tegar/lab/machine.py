@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tegar.lab.command import must, run
 from tegar.lab.errors import LabError
+from tegar.lab.openvswitch import PACKAGE as OPEN_VSWITCH
 from tegar.lab.topology import SLOTS, Topology
 
 _SYSTEM_PATH = os.defpath + ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -44,6 +45,7 @@ _FILES = {
     "qemu-block-extra": "/usr/lib/*/qemu/block-nfs.so",
     "syslinux-common": "/usr/lib/syslinux/mbr/mbr.bin",
 }
+_SWITCH_BINARIES = {OPEN_VSWITCH: ("ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl")}
 _NFS_BINARIES = {"nfs-ganesha": ("ganesha.nfsd",), "rpcbind": ("rpcbind",)}
 _IPMI_BINARIES = {"openipmi": ("ipmi_sim",), "ipmitool": ("ipmitool",)}
 _NFS_FILES = {"nfs-ganesha-vfs": "/usr/lib/*/ganesha/libfsalvfs.so"}
@@ -58,6 +60,7 @@ NFS_PACKAGES: tuple[str, ...] = (*_NFS_BINARIES, *_NFS_FILES)
 def missing_packages(*, nfs: bool = False, bmc: str = "") -> tuple[str, ...]:
     """Return the packages whose programs are not here: Debian's, and one of PyPI for Redfish."""
     binaries = _BINARIES | (_NFS_BINARIES if nfs else {}) | (_IPMI_BINARIES if bmc == "ipmi" else {})
+    binaries |= {} if has_vlan_devices() else _SWITCH_BINARIES
     files = _FILES | (_NFS_FILES if nfs else {})
     missing = [p for p, tools in binaries.items() if not all(_which(t) for t in tools)]
     missing += [p for p, pattern in files.items() if not any(Path("/").glob(pattern.lstrip("/")))]
@@ -124,6 +127,14 @@ def kvm_works() -> bool:
         probe.kill()  # and do not wait: it may spin in the kernel
         return False
     return probe.returncode == 0
+
+
+@cache
+def has_vlan_devices() -> bool:
+    """Return whether this kernel has 802.1Q devices; without them hosts cut VLANs by Open vSwitch."""
+    veth = ["ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"]
+    vlan = ["ip", "link", "add", "link", "probe0", "name", "probe2", "type", "vlan", "id", "1"]
+    return run(["unshare", "--net", "sh", "-c", f"{' '.join(veth)} && {' '.join(vlan)}"]).returncode == 0
 
 
 def has_nfs_client() -> bool:

@@ -106,11 +106,11 @@ class Topology:
 
     @property
     def public_cidr(self) -> str:
-        """Addresses that virtual routers give to the world; the machine itself is the gateway."""
+        """Addresses that virtual routers give to the world; the outside is the gateway."""
         return str(self.cidr(PUBLIC))
 
     def gateway(self, network: str) -> str:
-        """Return the first address of a network, which the machine has itself."""
+        """Return the first address of a network: the machine's own, or the outside's on the public network."""
         return self._address(network, 1)
 
     @property
@@ -125,8 +125,13 @@ class Topology:
 
     @property
     def public_gateway(self) -> str:
-        """The machine's own address on the public network."""
+        """The address of the world outside, which is the gateway of the public network."""
         return self.gateway(PUBLIC)
+
+    @property
+    def public_address(self) -> str:
+        """The machine's own address on the public network."""
+        return self._address(PUBLIC, 2)
 
     @property
     def storage_server_ip(self) -> str:
@@ -181,6 +186,11 @@ class Topology:
     def switch(self) -> str:
         """The network namespace with the lab's switches."""
         return f"{self.prefix}-sw"
+
+    @property
+    def outside(self) -> str:
+        """The network namespace that is the world outside."""
+        return f"{self.prefix}-out"
 
     def uplink(self, network: str) -> str:
         """Return the machine's own interface on a network."""

@@ -22,12 +22,14 @@ class Plug:
         interface: its name in the node.
         address: address and prefix length, or None.
         bridge: the bridge in the node it is a port of, or None.
+        switched: the bridge is one of Open vSwitch, which makes it and takes the port by itself.
     """
 
     network: str
     interface: str
     address: str | None = None
     bridge: str | None = None
+    switched: bool = False
 
 
 def _batch(into: Sequence[str], lines: Sequence[str]) -> None:
@@ -64,6 +66,24 @@ def lay_switches(topology: Topology) -> None:
     _batch(here, ["link set lo up"])
     for network in (MGMT, GUEST, PUBLIC):
         _lay_uplink(topology, network)
+    _lay_outside(topology)
+
+
+def _lay_outside(topology: Topology) -> None:
+    """Make the world outside: a namespace that has the public gateway's address, and knows no other network."""
+    if topology.outside not in _netns_names():
+        must(["ip", "netns", "add", topology.outside])
+    inside = ["nsenter", f"--net=/run/netns/{topology.outside}"]
+    if "public0" not in _links(inside):
+        run([*_in_switch(topology), "ip", "link", "del", "outside"])
+        _batch(_in_switch(topology), ["link add outside type veth peer name outside1",
+                                      f"link set outside1 name public0 netns {topology.outside}",
+                                      f"link set outside master {PUBLIC} up"])  # fmt: skip
+    length = topology.cidr(PUBLIC).prefixlen
+    _batch(inside, ["link set lo up", f"addr replace {topology.public_gateway}/{length} dev public0",
+                    "link set public0 up"])  # fmt: skip
+    _offload_off(inside, "public0")
+    _offload_off(_in_switch(topology), "outside")
 
 
 def _lay_uplink(topology: Topology, network: str) -> None:
@@ -72,7 +92,8 @@ def _lay_uplink(topology: Topology, network: str) -> None:
         _batch([], [f"link add {name} type veth peer name {far} netns {topology.switch}"])
     _batch(_in_switch(topology), [f"link set {far} master {network} up"])
     length = topology.cidr(network).prefixlen
-    _batch([], [f"addr replace {topology.gateway(network)}/{length} dev {name}", f"link set {name} up"])
+    own = topology.public_address if network == PUBLIC else topology.gateway(network)
+    _batch([], [f"addr replace {own}/{length} dev {name}", f"link set {name} up"])
     _offload_off([], name)
 
 
@@ -93,8 +114,9 @@ def plug_in(
     have = _links(inside)
     _batch(inside, ["link set lo up"])
     for plug in plugs:
-        if plug.bridge and plug.bridge not in have:
-            _batch(inside, _new_bridge(plug.bridge))
+        bridge = None if plug.switched else plug.bridge
+        if bridge and bridge not in have:
+            _batch(inside, _new_bridge(bridge))
         if plug.interface in have:
             continue
         far = f"{node}-{plug.network}"
@@ -103,7 +125,7 @@ def plug_in(
         carrier = "down" if plug.network in cut else "up"
         _batch(switch, [f"link add {far} type veth peer name {plug.interface} netns {init_pid}",
                         f"link set {far} master {plug.network} {carrier}"])  # fmt: skip
-        master = [f"link set {plug.interface} master {plug.bridge}"] if plug.bridge else []
+        master = [f"link set {plug.interface} master {bridge}"] if bridge else []
         address = [f"addr add {plug.address} dev {plug.interface}"] if plug.address else []
         _batch(inside, [f"link set {plug.interface} addrgenmode none", *master, *address,
                         f"link set {plug.interface} up"])  # fmt: skip
@@ -175,8 +197,10 @@ def tear_out(topology: Topology) -> None:
     for network in (MGMT, GUEST, PUBLIC):
         if topology.uplink(network) in _links([]):
             run(["ip", "link", "del", topology.uplink(network)])
-    if topology.switch in _netns_names():
-        must(["ip", "netns", "del", topology.switch])
+    for space in {topology.switch, topology.outside} & _netns_names():
+        if pids := run(["ip", "netns", "pids", space]).stdout.split():
+            run(["kill", "-9", *pids])  # or they keep it alive
+        must(["ip", "netns", "del", space])
 
 
 def _netns_names() -> set[str]:

@@ -13,6 +13,7 @@ from tegar.loop import (
     bmc_state,
     expunge,
     guest_health,
+    health,
     host_pulse,
     router_repair,
     stats,
@@ -28,7 +29,13 @@ LEASE = "loops"
 class Loops:
     """The loops of one server."""
 
-    def __init__(self, env: Env, server_uuid: Callable[[], str], retry_stuck: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        env: Env,
+        server_uuid: Callable[[], str],
+        retry_stuck: Callable[[int], None],
+        guard_secret: Callable[[], bytes],
+    ) -> None:
         self._env, self._server_uuid = env, server_uuid
         self._leases = Leases(env.db, env.clock)
         self._fence: int | None = None
@@ -43,6 +50,7 @@ class Loops:
             self._loop("stuck_jobs", 30, lambda: stuck_jobs.round(env, retry_stuck)),
             self._loop("expunge", 60, lambda: expunge.round(env)),
             self._loop("bmc_state", 60, lambda: bmc_state.round(env)),
+            self._loop("health", 5, lambda: health.round(env, guard_secret)),
             self._loop("stats", 30, lambda: stats.round(env)),
             self._loop("pools", 60, lambda: stats.pools(env)),
             self._loop("tidy", 600, lambda: tidy.round(env)),

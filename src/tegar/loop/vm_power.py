@@ -19,7 +19,7 @@ from tegar.saga.env import Env
 from tegar.store import events, hosts
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
-from tegar.wire.virt import ListDomains
+from tegar.wire.virt import DropWaiting, ListDomains
 
 BY_GUEST = "shutdown"
 
@@ -42,11 +42,25 @@ def look(env: Env, host: Host) -> None:
     except TegarError as e:
         log.get("loop").warning("cannot look at host", host=host.name, error=str(e))
         return
-    there, ended = {d.uuid for d in said.domains}, {e.uuid: e.reason for e in said.ended}
+    there, ended = {d.uuid: d for d in said.domains}, {e.uuid: e.reason for e in said.ended}
     for vm_id, uuid, version in rows:
         if uuid not in there:
             why = ended.get(uuid, "gone")
             env.db.tx(lambda s, i=vm_id, v=version, w=why: _died(s, i, v, w, env.clock.now_s()))  # type: ignore[misc]
+        elif there[uuid].waits:
+            _drop(env, host, uuid)
+
+
+def _drop(env: Env, host: Host, uuid: str) -> None:
+    """Take away a copy that waits for a migration which nobody remembers: the database lost it in a failover.
+
+    The next round finds the VM gone, and its restart asks the witnesses whether it runs elsewhere.
+    """
+    log.get("loop").warning("VM waits to be let run, and nobody is at work on it", vm=uuid, host=host.name)
+    try:
+        env.links.to(host.url).ask(DropWaiting(uuid), timeout_s=10)
+    except TegarError as e:
+        log.get("loop").warning("cannot end the waiting copy", vm=uuid, host=host.name, error=str(e))
 
 
 def _died(s: Session, vm_id: int, version: int, why: str, now_s: float) -> None:

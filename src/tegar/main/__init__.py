@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from tegar.kernel import log
 
@@ -59,12 +60,18 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
 
 
 def _server(argv: Sequence[str]) -> int:
-    gc.disable()  # modules are not garbage: looking through them while they load costs a sixth of the start
-    from tegar.main.server import main_server
+    with _loading():
+        from tegar.main.server import main_server
+    return main_server(argv)
 
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Load modules, which are not garbage: looking through them meanwhile costs a sixth of the start."""
+    gc.disable()
+    yield
     gc.freeze()
     gc.enable()
-    return main_server(argv)
 
 
 def _upgrade(argv: Sequence[str]) -> int:
@@ -86,8 +93,8 @@ def _join(argv: Sequence[str]) -> int:
 
 
 def _agent(argv: Sequence[str]) -> int:
-    from tegar.agent.join import main_agent
-
+    with _loading():
+        from tegar.agent.serve import main_agent
     return main_agent(argv)
 
 

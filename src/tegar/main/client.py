@@ -42,7 +42,11 @@ class Client:
         made = hmac.new(self._secret.encode(), signed.encode(), hashlib.sha1).digest()
         words["signature"] = base64.b64encode(made).decode()
         answer = self._http.post(self._endpoint, data=words)
-        inner: Any = next(iter(answer.json().values()))
+        try:
+            inner: Any = next(iter(answer.json().values()))
+        except ValueError as e:  # a balancer that knows no living server speaks for itself
+            told = {"errorcode": answer.status_code, "errortext": f"HTTP {answer.status_code}"}
+            raise ApiFailed(command, told) from e
         if answer.status_code != 200:
             raise ApiFailed(command, inner)
         return inner

@@ -14,7 +14,7 @@ from tegar.kernel.secret import Vault
 from tegar.lab.cloud import Lab
 from tegar.main.config import config_in
 from tegar.main.ha import PORT, name_witness
-from tegar.main.local import LocalError, Place, processes, spawn, tegar, until
+from tegar.main.local import LocalError, Place, processes, service_environment, spawn, tegar, until
 from tegar.store.leases import HostLease
 
 WITNESSES = 3
@@ -26,7 +26,8 @@ def lab_witnesses(place: Place, built: Lab, say: Say) -> None:
     """Run a witness on each node that is there for one."""
     for node in built.witnesses.values():
         _tell(place, node.var_dir / "witness.json", node.name, node.ip, PORT)
-        node.start_service("witness", tegar("witness", "--config", "/var/lib/tegar/witness.json"))
+        words = tegar("witness", "--config", "/var/lib/tegar/witness.json")
+        node.start_service("witness", words, service_environment())
     say(f"{len(built.witnesses)} witnesses")
 
 

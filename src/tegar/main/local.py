@@ -61,6 +61,11 @@ def tegar(*words: str) -> list[str]:
     return [sys.executable, "-m", "tegar.main", *words]
 
 
+def service_environment() -> dict[str, str]:
+    """Return the environment in which a machine of the lab runs a role: it is this very code that runs there."""
+    return {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
 def marked(place: Place, name: str) -> dict[str, str]:
     """Return the environment of a process of the cloud: ``down`` finds it, and all it started, by the mark."""
     return {**os.environ, MARK: f"{place.root.absolute()}:{name}"}

@@ -43,7 +43,7 @@ from tegar.saga.env import Env
 from tegar.saga.table import SAGAS
 from tegar.store.accounts import User
 from tegar.store.events import alert
-from tegar.store.leases import witnesses_of
+from tegar.store.leases import latest_proof, witnesses_of
 
 PASSWORD_FILE = "admin.password"  # noqa: S105 - a file's name
 VAULT_FILE = "vault.key"
@@ -71,11 +71,12 @@ class Server:
         self.runner: Runner[Env] = Runner(
             self.db, self.env, SAGAS, self.clock, threads=config.threads, name=config.shown_name,
             on_stuck=_tell, probe=probe, on_look=lambda: self.duty.look(),
+            news=latest_proof,
         )  # fmt: skip
         self.ha = HighAvailability(
             self.env, self.witnesses, secret, lambda: self.runner.server_uuid, BmcPower(self.env)
         )
-        self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck)
+        self.loops = Loops(self.env, lambda: self.runner.server_uuid, self.runner.retry_stuck, lambda: secret)
         self.duty = Duty(
             self.db,
             self.clock,

@@ -34,7 +34,18 @@ from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
 from tegar.main.down import take_down
 from tegar.main.furnish import Ground
-from tegar.main.local import LocalError, Place, free_port, marked, processes, spawn, tegar, until, write_facts
+from tegar.main.local import (
+    LocalError,
+    Place,
+    free_port,
+    marked,
+    processes,
+    service_environment,
+    spawn,
+    tegar,
+    until,
+    write_facts,
+)
 from tegar.main.several import MOST, Several, is_ready
 from tegar.model.units import GIB
 from tegar.ops.bootstrap import admin_keys
@@ -256,8 +267,8 @@ def _join_all(place: Place, built: Lab, say: Say) -> None:
             settings += f'watchdog = "{host.watchdog}"\n'
             settings += f"cpus = 8\ncpu_mhz = 1000\nmemory_bytes = {4 * GIB}\ncpu_shares = false\n"
             (host.var_dir / "agent.toml").write_text(settings)
-        host.start_service("agent", tegar("agent"), {"PYTHONUNBUFFERED": "1"})
-        host.start_service("warden", tegar("warden"), {"PYTHONUNBUFFERED": "1"})
+        host.start_service("agent", tegar("agent"), service_environment())
+        host.start_service("warden", tegar("warden"), service_environment())
     for host in built.hosts.values():
         url = f"https://{host.mgmt_ip}:8250"
         if not until(lambda u=url: _listens(u), 60):  # type: ignore[misc]

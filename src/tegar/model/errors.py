@@ -4,7 +4,10 @@ TegarError
 ├── Denied             531  the caller may not
 ├── NoCapacity         533  no host (or pool) has room
 ├── PromiseBroken      533  too little room would be left for VMs of hosts that fail
+├── RoomHeld           533  the room is held for VMs of hosts that fell silent or failed
 ├── OutOfAddresses     533  a network has none left
+├── NoPublicAddress    533  a zone has none left
+├── RuleConflict       537  two rules would want the same packets
 ├── InUse              536  others depend on it
 ├── Exists             431  the name is taken
 ├── WrongPassword      530  a BMC does not let us in
@@ -68,6 +71,26 @@ class PromiseBroken(TegarError):
 
 
 @dataclass(eq=False)
+class RoomHeld(TegarError):
+    """Virtual machines of a host that fell silent, or that wait for their restart, may need the room in a moment."""
+
+    code = 533
+    cs_code = 4335
+    says = (
+        "{what} is refused for now: the room that is left is held for virtual machines of hosts that fell silent"
+        " or failed"
+    )
+
+    what: str
+    cluster: str  # shown to admins, as why
+    why: str
+
+    def detail(self) -> str:
+        """Return the sentence with whose room it is."""
+        return f"{self}. In cluster {self.cluster}, {self.why}"
+
+
+@dataclass(eq=False)
 class OutOfAddresses(TegarError):
     """Every address of the network is taken."""
 
@@ -76,6 +99,29 @@ class OutOfAddresses(TegarError):
     says = "Network {network} has no free address"
 
     network: str
+
+
+@dataclass(eq=False)
+class NoPublicAddress(TegarError):
+    """Every public address of the zone that the account may have is taken."""
+
+    code = 533
+    cs_code = 4325
+    says = "Zone {zone} has no free public address for {what}"
+
+    zone: str
+    what: str
+
+
+@dataclass(eq=False)
+class RuleConflict(TegarError):
+    """Another rule wants the same packets, or the address is used for something else."""
+
+    code = 537
+    cs_code = 4360
+    says = "{why}"
+
+    why: str
 
 
 @dataclass(eq=False)

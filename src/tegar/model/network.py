@@ -8,7 +8,10 @@ from tegar.kernel.machine import Machine
 
 
 class State(StrEnum):
-    """Where a network is; the values are the API's.  One that is Allocated has no segment and no router yet."""
+    """Where a network is; the values are the API's.
+
+    One that is Allocated has no segment and no router yet, or gave them back (Shutdown is on the way there).
+    """
 
     ALLOCATED = "Allocated"
     SETUP = "Setup"
@@ -21,9 +24,10 @@ class Event(StrEnum):
     """What happens to a network."""
 
     IMPLEMENTED = "be implemented"
-    RELEASED = "be shut down"
+    RELEASE = "be shut down"
+    RELEASED = "have shut down"
+    RELEASE_FAILED = "fail to shut down"
     DELETE = "be deleted"
-    DELETED = "be gone"
     DELETE_FAILED = "fail to be deleted"
 
 
@@ -41,15 +45,17 @@ NETWORK = Machine(
     "network",
     start=State.SETUP,
     table=[
-        (_.ALLOCATED,    Event.IMPLEMENTED,    _.IMPLEMENTED),
-        (_.IMPLEMENTED,  Event.RELEASED,       _.ALLOCATED),
-        (_.ALLOCATED,    Event.DELETE,         _.SHUTDOWN),
-        (_.SETUP,        Event.IMPLEMENTED,    _.IMPLEMENTED),
-        (_.SETUP,        Event.DELETE,         _.SHUTDOWN),
-        (_.IMPLEMENTED,  Event.DELETE,         _.SHUTDOWN),
-        (_.SHUTDOWN,     Event.DELETED,        _.DESTROY),
-        (_.SHUTDOWN,     Event.DELETE_FAILED,  _.SETUP),
+        (_.ALLOCATED,    Event.IMPLEMENTED,     _.IMPLEMENTED),
+        (_.SETUP,        Event.IMPLEMENTED,     _.IMPLEMENTED),
+        (_.IMPLEMENTED,  Event.RELEASE,         _.SHUTDOWN),
+        (_.SHUTDOWN,     Event.RELEASED,        _.ALLOCATED),
+        (_.SHUTDOWN,     Event.RELEASE_FAILED,  _.IMPLEMENTED),
+        (_.SETUP,        Event.RELEASED,        _.ALLOCATED),
+        (_.ALLOCATED,    Event.DELETE,          _.DESTROY),
+        (_.SETUP,        Event.DELETE,          _.DESTROY),
+        (_.IMPLEMENTED,  Event.DELETE,          _.DESTROY),
+        (_.DESTROY,      Event.DELETE_FAILED,   _.SETUP),
     ],
 )  # fmt: skip
 
-JOINABLE = (State.ALLOCATED, State.SETUP, State.IMPLEMENTED)  # VMs may be deployed into it
+JOINABLE = (State.ALLOCATED, State.SETUP, State.IMPLEMENTED, State.SHUTDOWN)  # VMs may be deployed into it

@@ -47,6 +47,9 @@ HA_GUEST_SILENT_S = Setting(
     60,
     "seconds that a guest agent which answered before is silent until its guest hangs",
 )
+HA_CHECK_HOUR = Setting(
+    "ha.check.hour", 2, "hour of the day, in UTC, at which all that failovers stand on is checked; 24 never"
+)
 DENIED_ROUTES = Setting(
     "denied.routes",
     "",
@@ -70,6 +73,7 @@ SETTINGS = index(
         HA_ADMISSION_OVERRIDE,
         HA_STARTS_PER_HOST,
         HA_GUEST_SILENT_S,
+        HA_CHECK_HOUR,
         DENIED_ROUTES,
     ]
 )

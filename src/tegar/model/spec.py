@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tegar.model.rule import Match
+
 
 class PoolKind(StrEnum):
     """How a host reaches a primary storage pool."""
@@ -59,14 +61,46 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
+class SecurityRules:
+    """The rules of all security groups of a NIC; groups among sources and destinations are CIDRs already.
+
+    Nothing comes in but what ``ingress`` names; all goes out, or only what ``egress`` names when it names anything.
+    Answers to what was let through pass, both ways.
+    """
+
+    ingress: tuple[Match, ...] = ()
+    egress: tuple[Match, ...] = ()
+
+
+@dataclass(frozen=True)
+class NicFilter:
+    """What a NIC may send and receive, enforced where it is plugged in.
+
+    ``ips`` are secondary addresses, besides the NIC's own.  ``spoof_guard``: it sends only as itself, and serves no
+    DHCP and no IPv6 routes.  ``groups`` None: it is in no security group.  ``version`` grows with every change; a host
+    that has a newer one keeps it.
+    """
+
+    ips: tuple[str, ...] = ()
+    spoof_guard: bool = True
+    groups: SecurityRules | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True)
 class NicSpec:
-    """A network interface of a VM.  ``mac`` is lower case with colons; ``ip`` is dotted IPv4."""
+    """A network interface of a VM.
+
+    ``mac`` is lower case with colons; ``ip`` is dotted IPv4, empty where the cloud gives no addresses.  ``filter``
+    None: nothing is filtered.
+    """
 
     nic_uuid: str
     network: NetworkSpec
     mac: str
     ip: str
     device_id: int
+    filter: NicFilter | None = NicFilter()
 
 
 @dataclass(frozen=True)

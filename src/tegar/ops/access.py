@@ -14,9 +14,14 @@ from tegar.model.errors import Denied
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User, named
 from tegar.store.acls import NetworkAclItem, NetworkAclList
+from tegar.store.addresses import PublicAddress
+from tegar.store.addresses import State as AddressState
 from tegar.store.affinity import AffinityGroup
 from tegar.store.events import Alert, Event
+from tegar.store.firewall import FirewallRule
+from tegar.store.forwarding import ForwardingRule
 from tegar.store.gateways import PrivateGateway, StaticRoute
+from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
 from tegar.store.internal_balancers import InternalBalancer, InternalLb
@@ -35,11 +40,12 @@ from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterEle
 R = TypeVar("R", bound=Row)
 
 OWNED: tuple[type[Row], ...] = (
-    Vm, Volume, SshKey, AffinityGroup, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb,
+    Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule, Vpc, PrivateGateway, StaticRoute,
+    InternalBalancer, InternalLb,
 )  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
-    Alert, Server, Witness,
+    Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
 EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, NetworkOffering, VpcOffering)
 
@@ -81,6 +87,16 @@ def _network(ctx: Ctx) -> ColumnElement[bool]:
     return or_(_mine(ctx, Network), shared)
 
 
+def _free(ctx: Ctx) -> ColumnElement[bool]:
+    """A free address is everybody's to see, unless its range is dedicated to somebody else."""
+    if ctx.is_admin:
+        return PublicAddress.state == AddressState.FREE
+    account, domain = VlanRange.account_id, VlanRange.domain_id
+    ours = and_(account.is_(None), or_(domain.is_(None), domain == ctx.account.domain_id))
+    open_to_us = select(VlanRange.id).where(or_(ours, account == ctx.account.id))
+    return and_(PublicAddress.state == AddressState.FREE, PublicAddress.range_id.in_(open_to_us))
+
+
 def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
     """Return the condition that the caller may see a row of that kind; false for kinds nobody listed here."""
     if kind in OWNED:
@@ -98,7 +114,9 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
     if kind is Network:
         return _network(ctx)
     if kind in (NetworkAclList, NetworkAclItem):
-        return or_(_mine(ctx, kind), kind.account_id.is_(None))  # type: ignore[attr-defined]
+        return or_(_mine(ctx, kind), kind.account_id.is_(None))
+    if kind is PublicAddress:
+        return or_(_mine(ctx, PublicAddress), _free(ctx))
     if kind is Nic:
         return Nic.vm_id.in_(select(Vm.id).where(_mine(ctx, Vm)))
     if kind is Domain:

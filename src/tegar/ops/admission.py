@@ -35,7 +35,7 @@ def start(ctx: Ctx, vm: Vm, on: Host | None) -> None:
     What else may be in its way – no room at all, pools, groups – is left to placement.
 
     Raises:
-        PromiseBroken: it would be broken wherever there is room.
+        PromiseBroken, RoomHeld: it would be broken wherever there is room, or the room is held for others.
     """
     if not vm.ha:
         return
@@ -53,8 +53,7 @@ def start(ctx: Ctx, vm: Vm, on: Host | None) -> None:
             return
         bad = bad or refused
     if bad is not None:
-        cluster, shortfall = bad
-        raise PromiseBroken(f"Starting VM {vm.name}", cluster.name, str(shortfall))
+        raise bad.error(f"Starting VM {vm.name}")
 
 
 def enable_ha(ctx: Ctx, vm: Vm) -> None:

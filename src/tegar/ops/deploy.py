@@ -13,7 +13,8 @@ from sqlalchemy import select
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
-from tegar.model.errors import Exists, OutOfAddresses
+from tegar.model.errors import Denied, Exists, OutOfAddresses
+from tegar.model.network import JOINABLE
 from tegar.model.template import State as TemplateState
 from tegar.model.units import GIB
 from tegar.model.vm import Event
@@ -149,11 +150,28 @@ def _check_place(ctx: Ctx, wish: Wish) -> None:
         raise BadParameter(
             "name", "it must be a host name: letters, digits and hyphens, at most 63, beginning with a letter"
         )
+    for network in (nic.network for nic in wish.nics):
+        if network.zone_id != zone.id:
+            raise Refused(f"Network {network.name} is not in zone {zone.name}")
+    _check_nics(ctx, wish)
+
+
+def _check_nics(ctx: Ctx, wish: Wish) -> None:
+    """Refuse networks that are not the owner's to use, are going away, or are named twice, and addresses of none."""
     if not wish.nics:
-        raise Refused(f"networkids is missing and zone {zone.name} has no shared network to choose by itself")
+        raise Refused(f"networkids is missing and zone {wish.zone.name} has no network to choose by itself")
+    if len({nic.network.id for nic in wish.nics}) < len(wish.nics):
+        raise Refused("A network is named twice: a VM has one NIC in each of its networks")
     for nic in wish.nics:
-        if nic.network.zone_id != zone.id:
-            raise Refused(f"Network {nic.network.name} is not in zone {zone.name}")
+        network = nic.network
+        if network.state not in JOINABLE:
+            raise Refused(f"Network {network.name} is being deleted")
+        if network.acl_type == "Account" and network.account_id != wish.owner.id:
+            raise Denied(f"Network {network.name} is not of account {wish.owner.name}")
+        if nic.ip and network.guest_type == "L2":
+            raise Refused(f"Network {network.name} is an L2 network, which has no addresses")
+        if nic.ip and nic.ip == network.gateway:
+            raise Refused(f"{nic.ip} is the gateway of network {network.name}")
 
 
 def _sizes(wish: Wish) -> tuple[int, int, int]:

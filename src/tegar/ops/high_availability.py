@@ -14,8 +14,9 @@ from tegar.kernel.saga import State as SagaState
 from tegar.model.vm import State
 from tegar.ops.ctx import Ctx
 from tegar.saga import promise
-from tegar.scheduler.picture import Picture, tolerated
-from tegar.scheduler.plan import Move, Plan, Shortfall, lose, survive
+from tegar.scheduler.plan import Move, Plan, Shortfall, lose
+from tegar.store import health
+from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.leases import HostLease, leases_of
 from tegar.store.restarts import Restart
@@ -129,9 +130,9 @@ def check(
 def _verdicts(ctx: Ctx, cluster: Cluster, host: Host | None, n: int | None) -> Iterator[Verdict]:
     wanted, shown = promise.promised(ctx.s, cluster), promise.picture(ctx.s, cluster, ctx.now_s)
     asked = wanted if n is None else n
-    kept = tolerated(shown, asked)
+    kept, why = promise.kept(shown, asked)
     if host is None:
-        yield _whole(cluster, shown, wanted, asked, kept)
+        yield Verdict(cluster, None, wanted, kept, survivable=not why, why=why)
     stmt = select(Host).where(Host.cluster_id == cluster.id, live(Host)).order_by(Host.id)
     for one in ctx.s.scalars(stmt):
         if host is not None and one.id != host.id:
@@ -144,19 +145,6 @@ def _verdicts(ctx: Ctx, cluster: Cluster, host: Host | None, n: int | None) -> I
         moves = tuple(found.moves()) if isinstance(found, Plan) else ()
         why = str(found) if isinstance(found, Shortfall) else ""
         yield Verdict(cluster, one, wanted, kept, survivable=not why, why=why, moves=moves)
-
-
-def _whole(cluster: Cluster, shown: Picture, wanted: int, asked: int, kept: int) -> Verdict:
-    found = survive(shown, asked) if kept else None
-    if not shown.guarded:
-        why = "none of its hosts has a lease with HA enabled: no failure is answered"
-    elif found is not None:
-        why = str(found)
-    elif kept < asked:
-        why = f"it has too few hosts that take VMs of others to promise more than {kept}"
-    else:
-        why = ""
-    return Verdict(cluster, None, wanted, kept, survivable=not why, why=why)
 
 
 @dataclass(frozen=True)
@@ -193,6 +181,16 @@ def _pending(vm: Vm, row: Restart | None, saga: SagaRow | None, sagas: Mapping[i
     if saga is None:
         return Pending(vm, vm.updated_s or vm.created_s, "waits for its turn", restart=True)
     return Pending(vm, saga.created_s, _work(saga), restart=saga.name == RESTART)
+
+
+def ask_check(ctx: Ctx) -> HealthCheck:
+    """Ask for a check of what failovers stand on; one that is asked for already is that one."""
+    row = health.asked(ctx.s)
+    if row is None:
+        row = HealthCheck(created_s=ctx.now_s)
+        ctx.s.add(row)
+        ctx.s.flush()
+    return row
 
 
 def _work(saga: SagaRow) -> str:

@@ -20,7 +20,7 @@ ROUTER = "VirtualRouter"
 VPC_ROUTER, INTERNAL_LB = "VpcVirtualRouter", "InternalLbVm"
 PROVIDERS = (ROUTER, "SecurityGroupProvider", VPC_ROUTER, INTERNAL_LB)
 WITH_ELEMENT = (ROUTER, VPC_ROUTER, INTERNAL_LB)
-ISOLATIONS = ("VLAN", "L3")
+ISOLATIONS = ("VLAN", "VXLAN", "L3")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
@@ -148,8 +148,12 @@ def enable_element(ctx: Ctx, element: RouterElement, *, enabled: bool) -> SagaRo
     return job.done(ctx, element)
 
 
-def of_zone(ctx: Ctx, zone: Zone, wanted: PhysicalNetwork | None) -> tuple[PhysicalNetwork, str]:
+def of_zone(
+    ctx: Ctx, zone: Zone, wanted: PhysicalNetwork | None, *, tags: str = ""
+) -> tuple[PhysicalNetwork, str]:
     """Return the physical network for guests of a zone, and the bridge that carries them.
+
+    With *tags* (of an offering) only those that have all of them will do.
 
     Raises:
         Refused: none or several will do, or the one wanted does not carry guests.
@@ -168,9 +172,12 @@ def of_zone(ctx: Ctx, zone: Zone, wanted: PhysicalNetwork | None) -> tuple[Physi
                 f"Physical network {wanted.name} does not carry Guest traffic in zone {zone.name}; "
                 "add it with addTrafficType"
             )
+    if tags:
+        found = [(p, label) for p, label in found if set(tags.split(",")) <= set((p.tags or "").split(","))]
     up = [(p, label) for p, label in found if p.state == "Enabled"]
     if not up:
-        raise Refused(f"Zone {zone.name} has no enabled physical network that carries Guest traffic")
+        tagged = f" and has the tags {tags}" if tags else ""
+        raise Refused(f"Zone {zone.name} has no enabled physical network that carries Guest traffic{tagged}")
     if len(up) > 1:
         names = ", ".join(p.name for p, _ in up)
         raise Refused(f"Several physical networks carry Guest traffic ({names}); say physicalnetworkid")

@@ -10,6 +10,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import Refused
 from tegar.model.network import State
 from tegar.model.span import Span, Subnet, span, subnet
+from tegar.ops import public_range
 from tegar.ops.ctx import Ctx
 from tegar.store.networks import GuestAddress, Network, VlanRange
 from tegar.store.serial import alone
@@ -63,6 +64,8 @@ def add_to_network(
         BadParameter: it is not in the subnet.
     """
     alone(ctx.s)
+    if network.guest_type != "Shared":
+        raise Refused(f"Network {network.name} is {network.guest_type}: only shared networks have ranges")
     if network.state not in (State.SETUP, State.IMPLEMENTED):
         raise Refused(f"Network {network.name} is being deleted")
     within = subnet(network.gateway, network.netmask)
@@ -112,5 +115,6 @@ def add_public(
     )
     ctx.s.add(row)
     ctx.s.flush()
+    public_range.write_down(ctx, row, found)
     ctx.note("VLAN.IP.RANGE.CREATE", f"Public range {row.start_ip} to {row.end_ip} of {zone.name}", row)
     return row

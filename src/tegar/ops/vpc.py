@@ -11,16 +11,18 @@ from sqlalchemy import select
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
-from tegar.model.errors import Denied, Exists, InUse
+from tegar.model.errors import Denied, Exists, InUse, NoPublicAddress
 from tegar.model.vpc import Event, State
-from tegar.ops import network as networks
+from tegar.ops import address as public_addresses
+from tegar.ops import network_create
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
+from tegar.ops.vpc_offering import pairs
 from tegar.saga.rule_apply import APPLY_RULES, ApplyRules
 from tegar.saga.vpc_delete import DELETE_VPC, DeleteVpc
 from tegar.saga.vpc_restart import RESTART_VPC, RestartVpc
-from tegar.store import routers, vpcs
-from tegar.store.accounts import Account
+from tegar.store import addresses, routers, vpcs
+from tegar.store.accounts import Account, Domain
 from tegar.store.routers import RouterGroup
 from tegar.store.vpcs import Vpc, VpcOffering
 from tegar.store.zones import Zone
@@ -40,6 +42,7 @@ class Wish:
     dns1: str | None = None
     dns2: str | None = None
     shown: bool = True
+    source_nat_ip: str = ""
 
 
 def cidr_of(text: str) -> IPv4Network:
@@ -94,15 +97,46 @@ def create(ctx: Ctx, wish: Wish) -> Vpc:
         offering_id=wish.offering.id,
         group_id=group.id,
         cidr=str(within),
-        network_domain=networks.dns_domain(wish.network_domain, wish.zone, uuid),
+        network_domain=_domain(ctx, wish, uuid),
         dns1=wish.dns1,
         dns2=wish.dns2,
         shown=wish.shown,
     )
     ctx.s.add(vpc)
     ctx.s.flush()
+    _give_way_out(ctx, vpc, wish)
     ctx.note("VPC.CREATE", f"VPC {vpc.name} created", vpc)
     return vpc
+
+
+def _domain(ctx: Ctx, wish: Wish, uuid: str) -> str:
+    """Return the DNS domain of a VPC: as given, else its account's, its domain's or the zone's, else its own."""
+    if wish.network_domain:
+        return network_create.checked_domain(wish.network_domain)
+    theirs = wish.owner.network_domain or ctx.s.get_one(Domain, wish.owner.domain_id).network_domain
+    return theirs or wish.zone.network_domain or f"cs{uuid[:8]}cloud.internal"
+
+
+def _give_way_out(ctx: Ctx, vpc: Vpc, wish: Wish) -> None:
+    """Take the address that guests of all its tiers go out by; the VPC keeps it while it lives.
+
+    Raises:
+        NoPublicAddress: the zone has none left.
+        BadParameter: the one that was wanted is not free.
+    """
+    if not any(name == "SourceNat" for name, _ in pairs(wish.offering.services)):
+        return
+    mine = {"account_id": vpc.account_id, "domain_id": vpc.domain_id}
+    found = addresses.free(ctx.s, vpc.zone_id, want_ip=wish.source_nat_ip, **mine)
+    if found is None and wish.source_nat_ip:
+        raise BadParameter(
+            "sourcenatipaddress", f"{wish.source_nat_ip} is no free address of zone {wish.zone.name}"
+        )
+    if found is None:
+        raise NoPublicAddress(wish.zone.name, f"VPC {vpc.name}, whose guests go out by one")
+    addresses.take(found, vpc.account_id, vpc.domain_id, ctx.now_s)
+    found.vpc_id, found.source_nat = vpc.id, True
+    ctx.s.flush()
 
 
 def change(ctx: Ctx, vpc: Vpc, *, name: str | None, text: str | None, shown: bool | None) -> Vpc:
@@ -112,6 +146,22 @@ def change(ctx: Ctx, vpc: Vpc, *, name: str | None, text: str | None, shown: boo
     vpc.shown = vpc.shown if shown is None else shown
     ctx.note("VPC.UPDATE", f"VPC {vpc.name} changed", vpc)
     return vpc
+
+
+def acquire(ctx: Ctx, vpc: Vpc, *, want_ip: str, shown: bool) -> SagaRow:
+    """Ask for a public address of a VPC; its first rule says into which tier it leads.
+
+    Raises:
+        Denied: somebody else's VPC.
+        Refused: it is being deleted.
+        NoPublicAddress: the zone has none left.
+    """
+    must_operate(ctx, vpc)
+    must_be_enabled(vpc)
+    owner, zone = ctx.s.get_one(Account, vpc.account_id), ctx.s.get_one(Zone, vpc.zone_id)
+    return public_addresses.acquire_in(
+        ctx, owner, zone, vpc_id=vpc.id, group_id=vpc.group_id, want_ip=want_ip, shown=shown
+    )
 
 
 def must_be_enabled(vpc: Vpc) -> None:

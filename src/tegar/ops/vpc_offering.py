@@ -1,4 +1,4 @@
-"""VPC offerings, and the stock network offerings for tiers."""
+"""VPC offerings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.model.errors import Exists, InUse
 from tegar.ops.ctx import Ctx
-from tegar.store.offerings import NetworkOffering
 from tegar.store.stock import stock_uuid
 from tegar.store.vpcs import Vpc, VpcOffering
 
@@ -24,17 +23,11 @@ PROVIDERS: dict[str, tuple[str, ...]] = {
     "Lb": (ROUTER, INTERNAL),
     "NetworkACL": (ROUTER,),
     "Gateway": (ROUTER,),
+    "Vpn": (ROUTER,),
 }
 REQUIRED = ("SourceNat",)
-_TIER = ("Dhcp", "Dns", "UserData", "SourceNat", "StaticNat", "PortForwarding", "NetworkACL")
 PLAIN, REDUNDANT = "Default VPC offering", "Redundant VPC offering"
 STOCK = ((PLAIN, False), (REDUNDANT, True))
-FOR_TIERS = "DefaultIsolatedNetworkOfferingForVpcNetworks"
-STOCK_FOR_TIERS = (
-    (FOR_TIERS, "a tier of a VPC with public load balancing", ROUTER),
-    (f"{FOR_TIERS}NoLB", "a tier of a VPC without load balancing", ""),
-    (f"{FOR_TIERS}WithInternalLB", "a tier of a VPC with load balancing inside of it", INTERNAL),
-)
 
 
 def pairs(services: str) -> set[tuple[str, str]]:
@@ -51,25 +44,9 @@ def seed(s: Session) -> None:
                     redundant=redundant, is_default=True)
         for name, redundant in STOCK
     ]  # fmt: skip
-    there = {*s.scalars(select(VpcOffering.uuid)), *s.scalars(select(NetworkOffering.uuid))}
-    s.add_all(row for row in (*vpcs, *map(_for_tier, STOCK_FOR_TIERS)) if row.uuid not in there)
+    there = set(s.scalars(select(VpcOffering.uuid)))
+    s.add_all(row for row in vpcs if row.uuid not in there)
     s.flush()
-
-
-def _for_tier(stock: tuple[str, str, str]) -> NetworkOffering:
-    name, text, balancer = stock
-    services = [f"{service}={ROUTER}" for service in _TIER] + ([f"Lb={balancer}"] if balancer else [])
-    return NetworkOffering(
-        uuid=stock_uuid(NetworkOffering, name),
-        name=name,
-        display_text=f"Isolated networks: {text}",
-        guest_type="Isolated",
-        services=",".join(services),
-        is_default=True,
-        for_vpc=True,
-        internal_lb=balancer == INTERNAL,
-        egress_allowed=True,
-    )
 
 
 def services_of(names: list[str], given: list[dict[str, str]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from uuid import uuid4
 
 from sqlalchemy import select
 
@@ -13,8 +12,7 @@ from tegar.kernel.errors import BadParameter, Refused
 from tegar.model.errors import Exists
 from tegar.model.network import State
 from tegar.model.span import subnet
-from tegar.ops import acl, vpc_offering
-from tegar.ops import network as networks
+from tegar.ops import acl, network_create, vpc_offering
 from tegar.ops import physical_network as wires
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
@@ -64,14 +62,12 @@ def make(
         raise Refused(f"VPC {vpc.name} is not in zone {zone.name}")
     _must_fit(ctx, vpc, offering)
     within = subnet(tier.gateway, tier.netmask)
-    bridge = wires.of_zone(ctx, zone, physical)
+    bridge = wires.of_zone(ctx, zone, physical, tags=offering.tags)
     ctx.s.execute(select(Vpc.id).where(Vpc.id == vpc.id).with_for_update())  # tiers never overlap
     ctx.s.refresh(vpc)
     must_be_enabled(vpc)
     _must_be_apart(ctx, vpc, tier.name, within.network)
-    uuid = str(uuid4())
     network = Network(
-        uuid=uuid,
         name=tier.name,
         display_text=tier.display_text,
         account_id=vpc.account_id,
@@ -87,13 +83,13 @@ def make(
         vpc_id=vpc.id,
         acl_list_id=_list_of(ctx, vpc, offering, acl_list),
         vlan="",
-        broadcast="Vlan",
+        broadcast="Vxlan" if bridge[0].isolation == "VXLAN" else "Vlan",
         specified_vlan=False,
         bridge=bridge[1],
         gateway=str(within.gateway),
         netmask=within.netmask,
         cidr=str(within.network),
-        network_domain=networks.dns_domain(tier.network_domain or vpc.network_domain, zone, uuid),
+        network_domain=network_create.checked_domain(tier.network_domain or vpc.network_domain),
         dns1=tier.dns1 or vpc.dns1,
         dns2=tier.dns2 or vpc.dns2,
     )

@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import Db, fire
-from tegar.kernel.errors import TegarError
+from tegar.kernel.errors import NotYet, TegarError
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
 from tegar.model.errors import NoSegment
 from tegar.model.network import Event, State
+from tegar.saga import way_out
 from tegar.saga.env import Env
 from tegar.saga.router_obey import obey
 from tegar.store import networks, routers, segments
@@ -29,32 +30,38 @@ def implement(env: Env, network_ids: list[int], fence: Fence | None = None) -> N
     """Give networks their segments, and let their routers do what is desired now.
 
     Raises:
+        NotYet: a network is being shut down; it can be implemented in a moment.
+        NoPublicAddress: a network goes out by an address of its own, and the zone has none left.
         NoSegment: all ids of the physical network's ranges are taken.
         NoCapacity: no host of the zone is up to carry a router.
         OutOfAddresses: a network has no address for its router.
         Unreachable: a router's host does not answer.
     """
-    for group_id in env.db.tx(lambda s: _segments(s, network_ids)):
+    for group_id in env.db.tx(lambda s: _segments(s, network_ids, env.clock.now_s())):
         obey(env, group_id, fence)
 
 
-def _segments(s: Session, network_ids: list[int]) -> list[int]:
-    """Give every network its segment; return the groups of routers that serve them."""
+def _segments(s: Session, network_ids: list[int], now_s: float) -> list[int]:
+    """Give every network its segment, and the address that it goes out by; return the groups of routers that serve them."""
     found = s.scalars(select(Network).where(Network.id.in_(network_ids)).order_by(Network.id)).all()
     for network in found:
+        if network.state == State.SHUTDOWN:
+            raise NotYet(f"Network {network.name}'s way down, after which it comes up again,")
+        if network.idle_since_s is not None:
+            network.idle_since_s = None  # who is about to shut it down finds the row changed
         if network.state not in (State.ALLOCATED, State.SETUP):
             continue
         if not network.vlan:
             _take_segment(s, network)
+        way_out.give(s, network, now_s)
         fire(s, network, Event.IMPLEMENTED)
-        network.idle_since_s = None
         routers.want_again(s, network.group_id)
     return list(dict.fromkeys(n.group_id for n in found if n.group_id is not None))
 
 
 def _take_segment(s: Session, network: Network) -> None:
     physical = s.get_one(PhysicalNetwork, network.physical_network_id)
-    tag = segments.take(s, physical.id, physical.vlan or "", network.id)
+    tag = segments.take(s, physical.id, physical.vlan or "", network)
     if tag is None:
         raise NoSegment(physical.name, physical.vlan or "no range")
     network.vlan, network.broadcast = str(tag), "Vxlan" if physical.isolation == "VXLAN" else "Vlan"

@@ -3,19 +3,24 @@
 It is made for clusters whose hosts have leases, for only those are answered when they fail, and not while the
 operator has disabled HA there.  Placement holds its reserve back, also from VMs without HA.  Those who place at
 once in one cluster come one after the other: each looks at the cluster after its row is locked.
+
+Besides what is promised there is what is *held*: while a host is suspect, and until what ran on a dead one runs again,
+the room that those VMs need is given to nobody else, whatever the promise is.  No row says so: it follows from the
+leases and from the restarts that wait, so that it ends with them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import exists, func, literal, select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
 from tegar.model.affinity import STRICT, Kind
-from tegar.model.errors import PromiseBroken
+from tegar.model.errors import PromiseBroken, RoomHeld
 from tegar.model.host import Resource, State
 from tegar.model.settings import HA_ADMISSION_OVERRIDE, HA_HOSTS_TOLERATED
 from tegar.model.vm import State as VmState
@@ -50,6 +55,30 @@ def enforced(s: Session, cluster: Cluster) -> int:
     return 0 if HA_ADMISSION_OVERRIDE.of(s, "cluster", cluster.id) else promised(s, cluster)
 
 
+def holds(s: Session, cluster: Cluster) -> bool:
+    """Return whether room is held in a cluster: a host of it is suspect or dead, or VMs of one wait for a restart."""
+    if not cluster.ha_enabled or not s.get_one(Zone, cluster.zone_id).ha_enabled:
+        return False
+    fallen = select(HostLease.host_id).join(Host, Host.id == HostLease.host_id)
+    fallen = fallen.where(Host.cluster_id == cluster.id, live(Host), HostLease.state.in_(["suspect", "dead"]))
+    waits = select(Restart.vm_id).join(Host, Host.id == Restart.from_host_id)
+    waits = waits.where(Host.cluster_id == cluster.id, Restart.running_s.is_(None))
+    return s.scalars(fallen.limit(1)).first() is not None or s.scalars(waits.limit(1)).first() is not None
+
+
+def kept(shown: Picture, asked: int) -> tuple[int, str]:
+    """Return how many losses of the asked ones can be promised, and why it is not so many, empty when it is."""
+    most = tolerated(shown, asked)
+    found = plan.survive(shown, asked) if most else None
+    if not shown.guarded:
+        return most, "none of its hosts has a lease with HA enabled: no failure is answered"
+    if found is not None:
+        return most, str(found)
+    if most < asked:
+        return most, f"it has too few hosts that take VMs of others to promise more than {most}"
+    return most, ""
+
+
 def settle(s: Session, cluster_id: int) -> None:
     """Wait for those who place in a cluster with a promise, and keep others out until this transaction ends."""
     s.execute(select(Cluster.id).where(Cluster.id == cluster_id).with_for_update())
@@ -71,6 +100,7 @@ def picture(s: Session, cluster: Cluster, now_s: float) -> Picture:
         guarded=frozenset(lease.host_id for lease in leases),
         lost=frozenset(lost),
         closed=frozenset(lease.host_id for lease in leases if lease.quarantined_until_s > now_s),
+        suspect=frozenset(lease.host_id for lease in leases if lease.state == "suspect"),
     )
 
 
@@ -169,48 +199,90 @@ def _mates(s: Session, cluster: Cluster) -> dict[int, frozenset[tuple[int, int]]
     return {group_id: frozenset(mates) for group_id, mates in found.items()}
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a VM had better not be on a host; ``held``: not for a promise, but for VMs that may need the room now."""
+
+    cluster: Cluster
+    shortfall: Shortfall
+    held: bool
+
+    def error(self, what: str) -> PromiseBroken | RoomHeld:
+        """Return the error that says so."""
+        kind = RoomHeld if self.held else PromiseBroken
+        return kind(what, self.cluster.name, str(self.shortfall))
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A cluster in which places are looked at, as if the VM were nowhere.
+
+    Args:
+        cluster: its row.
+        board: its room.
+        losses: how many losses it must survive; None: it promises nothing.
+        homeless: for how many VMs of suspect and dead hosts there is no room already.
+    """
+
+    cluster: Cluster
+    board: Board
+    losses: int | None
+    homeless: int
+
+
 class Keeper:
-    """Looks at places of one VM: would the promise of the host's cluster be kept if it were there?"""
+    """Looks at places of one VM: would the promise of the host's cluster be kept, and held room left, if it were there?"""
 
     def __init__(self, s: Session, vm: Vm, now_s: float, *, locks: bool) -> None:
         """Begin; *locks* keeps others from placing in the clusters that are looked at."""
         self._s, self._ha, self._now_s, self._locks = s, vm.ha, now_s, locks
         self._me = guest(s, vm, tuple(hosts.held_by(s, vm.id)))
-        self._clusters: dict[int, tuple[Cluster, int, Board | None]] = {}
+        self._clusters: dict[int, Watched | None] = {}
         self._failed: dict[int, frozenset[int]] = {}
 
-    def refuses(self, host_id: int) -> tuple[Cluster, Shortfall] | None:
-        """Return why the VM had better not be there, with the host's cluster; None: it may."""
-        cluster, n, board = self._look(self._s.get_one(Host, host_id).cluster_id)
-        if board is None:
+    def refuses(self, host_id: int) -> Refusal | None:
+        """Return why the VM had better not be there; None: it may."""
+        seen = self._look(self._s.get_one(Host, host_id).cluster_id)
+        if seen is None:
+            return None
+        cluster, after = seen.cluster, seen.board.holding(self._me, host_id, ha=self._ha)
+        short = plan.homeless(after)
+        if short is not None and short.left_over > seen.homeless:
+            return Refusal(cluster, short, held=True)
+        if seen.losses is None:
             return None
         first = [self._failed[cluster.id]] if cluster.id in self._failed else []
-        bad = plan.check(board.holding(self._me, host_id, ha=self._ha), n, first=first)
+        bad = plan.check(after, seen.losses, first=first)
         if bad is None:
             return None
         self._failed[cluster.id] = bad.lost  # the next host fails at the same loss, most likely
-        return cluster, bad
+        return Refusal(cluster, bad, held=False)
 
-    def _look(self, cluster_id: int) -> tuple[Cluster, int, Board | None]:
+    def _look(self, cluster_id: int) -> Watched | None:
         if cluster_id not in self._clusters:
-            cluster = self._s.get_one(Cluster, cluster_id)
-            n, board = enforced(self._s, cluster), None
-            if n:
-                if self._locks:
-                    settle(self._s, cluster_id)
-                shown = without(picture(self._s, cluster, self._now_s), self._me)
-                n, board = tolerated(shown, n), Board(shown)
-                if not n and NOWHERE not in shown.lost:
-                    board = None
-            self._clusters[cluster_id] = cluster, n, board
+            self._clusters[cluster_id] = self._watched(self._s.get_one(Cluster, cluster_id))
         return self._clusters[cluster_id]
+
+    def _watched(self, cluster: Cluster) -> Watched | None:
+        n = enforced(self._s, cluster)
+        if not n and not holds(self._s, cluster):
+            return None
+        if self._locks:
+            settle(self._s, cluster.id)
+        shown = without(picture(self._s, cluster, self._now_s), self._me)
+        losses = tolerated(shown, n) if n else None
+        if not losses and not shown.awaited:
+            return None
+        board = Board(shown)
+        short = plan.homeless(board)
+        return Watched(cluster, board, losses, short.left_over if short else 0)
 
 
 def keeping(s: Session, vm: Vm, now_s: float) -> Choice:
-    """Return the choice of those places that keep the promise.
+    """Return the choice of those places that keep the promise, and leave the room that is held.
 
     Raises (the choice, when it is asked):
-        PromiseBroken: there are places, and none of them does.
+        PromiseBroken, RoomHeld: there are places, and none of them does.
     """
 
     def choice(places: Iterable[Placement]) -> Iterator[Placement]:
@@ -222,8 +294,7 @@ def keeping(s: Session, vm: Vm, now_s: float) -> Choice:
                 yield placement
             bad = bad or refused
         if bad is not None and not tried:
-            cluster, shortfall = bad
-            raise PromiseBroken(f"Starting VM {vm.name}", cluster.name, str(shortfall))
+            raise bad.error(f"Starting VM {vm.name}")
 
     return choice
 

@@ -6,6 +6,7 @@ The request wrote the rows (``Add``, or ``Deleting``), which counts as desired a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,15 +16,17 @@ from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.saga.router_obey import obey
 from tegar.store import routers
-from tegar.store.rules import RULES, end
+from tegar.store.rules import RULES, noun_of
+from tegar.store.rules import end as end_rule
 
 
 @dataclass(frozen=True)
 class RuleRef:
-    """One rule: its kind, as in ``RULES``, and its row's id."""
+    """One rule: its kind, as in ``RULES``, and its row's id; ``ends``: it shall be gone (None: as its state says)."""
 
     noun: str
     id: int
+    ends: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class ApplyRules:
 Apply = Run[Env, ApplyRules]
 
 
+def ref(row: Any) -> RuleRef:
+    """Return a rule as its request left it: to come into force, or to end."""
+    return RuleRef(noun_of(row), row.id, row.state == RuleState.REVOKE)
+
+
+def _ends(given: RuleRef, row: Any) -> bool:
+    return given.ends if given.ends is not None else row.state == RuleState.REVOKE
+
+
 def accepted(run: Apply) -> None:
     """Begin: the rows are as they should be in the end."""
 
@@ -45,11 +57,13 @@ def withdraw(run: Apply) -> None:
     """What was to be added is no more, what was to be ended stays; the routers hear of it, if they answer."""
 
     def work(s: Session) -> None:
-        for ref in run.params.rules:
-            row = s.get_one(RULES[ref.noun], ref.id)
-            if row.state == RuleState.ADD and not row.removed_s:
-                end(s, ref.noun, row, run.env.clock.now_s())
-            elif row.state == RuleState.REVOKE and not row.removed_s:
+        for given in run.params.rules:
+            row = s.get_one(RULES[given.noun], given.id)
+            if row.removed_s:
+                continue
+            if not _ends(given, row):  # also one whose end was asked for meanwhile: it never came into force
+                end_rule(s, row, run.env.clock.now_s())
+            elif row.state == RuleState.REVOKE:
                 row.state = RuleState.ACTIVE
         for group_id in run.params.group_ids:
             routers.want_again(s, group_id)
@@ -72,12 +86,12 @@ def settle(run: Apply) -> None:
     """What was added is Active, what was ended is gone."""
 
     def work(s: Session) -> None:
-        for ref in run.params.rules:
-            row = s.get_one(RULES[ref.noun], ref.id)
-            if row.state == RuleState.ADD:
+        for given in run.params.rules:
+            row = s.get_one(RULES[given.noun], given.id)
+            if _ends(given, row) and row.state == RuleState.REVOKE and not row.removed_s:
+                end_rule(s, row, run.env.clock.now_s())
+            elif row.state == RuleState.ADD:
                 row.state = RuleState.ACTIVE
-            elif row.state == RuleState.REVOKE and not row.removed_s:
-                end(s, ref.noun, row, run.env.clock.now_s())
 
     run.env.db.tx(work)
 

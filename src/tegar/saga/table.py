@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tegar.kernel.saga import Saga
+from tegar.saga.address_hold import HOLD_ADDRESS, RELEASE_ADDRESS
 from tegar.saga.bmc_password import CHANGE_BMC_PASSWORD
 from tegar.saga.bmc_power import POWER_HOST
 from tegar.saga.env import Env
@@ -12,10 +13,12 @@ from tegar.saga.host_add import ADD_HOST
 from tegar.saga.host_delete import DELETE_HOST
 from tegar.saga.host_maintain import MAINTAIN_HOST
 from tegar.saga.image_store_add import ADD_STORE
+from tegar.saga.network_bring_up import BRING_UP_NETWORK
 from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
 from tegar.saga.rule_apply import APPLY_RULES
+from tegar.saga.rule_change import CHANGE_RULES
 from tegar.saga.template_delete import DELETE_TEMPLATE
 from tegar.saga.template_fetch import FETCH_TEMPLATE
 from tegar.saga.vm_deploy import DEPLOY_VM
@@ -36,6 +39,10 @@ from tegar.saga.vpc_restart import RESTART_VPC
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
     APPLY_RULES,
+    BRING_UP_NETWORK,
+    CHANGE_RULES,
+    HOLD_ADDRESS,
+    RELEASE_ADDRESS,
     DELETE_NETWORK,
     DELETE_TEMPLATE,
     FETCH_TEMPLATE,

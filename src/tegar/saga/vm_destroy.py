@@ -19,8 +19,10 @@ from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
 from tegar.saga import network_implement, place
 from tegar.saga.env import Env, link
+from tegar.saga.router_obey import obey
 from tegar.saga.vm_stop import to_stopped
-from tegar.store import affinity, networks, routers, volumes
+from tegar.store import addresses, affinity, networks, routers, rules, volumes
+from tegar.store.addresses import PublicAddress
 from tegar.store.hosts import Host
 from tegar.store.networks import Network
 from tegar.store.pools import Pool
@@ -142,7 +144,21 @@ def leave_networks(run: Destroy) -> None:
     """Give the addresses back and let the routers forget the VM."""
     if run.params.expunge:
         run.env.db.tx(lambda s: _drop_nics(s, run.params.vm_id, run.env.clock.now_s()))
-        network_implement.obey_later(run, run.env.db.read(lambda s: _groups(s, run.result(say_destroyed))))
+        network_ids = run.result(say_destroyed)
+        group_ids = run.env.db.read(lambda s: _groups(s, network_ids))
+        leaving = run.env.db.read(lambda s: [a.id for a in rules.elastic_leaving(s, network_ids)])
+        if not leaving:
+            network_implement.obey_later(run, group_ids)
+            return
+        for group_id in group_ids:  # an address goes to others only when no router answers to it
+            obey(run.env, group_id, run.fence)
+        run.env.db.tx(lambda s: _let_go(s, leaving))
+
+
+def _let_go(s: Session, address_ids: list[int]) -> None:
+    for address in s.scalars(select(PublicAddress).where(PublicAddress.id.in_(address_ids))):
+        if address.state == addresses.State.RELEASING:
+            addresses.let_go(address)
 
 
 def _groups(s: Session, network_ids: list[int]) -> list[int]:
@@ -153,7 +169,9 @@ def _groups(s: Session, network_ids: list[int]) -> list[int]:
 def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
     if s.get_one(Vm, vm_id).state != State.EXPUNGING:
         return
-    for nic in networks.nics_of(s, vm_id):
+    nics = networks.nics_of(s, vm_id)
+    rules.forget_nics(s, [nic.id for nic in nics], now_s)
+    for nic in nics:
         networks.free_address(s, nic.id)
         nic.removed_s = now_s
         routers.want_again(s, s.get_one(Network, nic.network_id).group_id)

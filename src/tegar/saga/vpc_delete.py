@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.driver.registry import ROUTERS
 from tegar.kernel.db import fire, live
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.errors import InUse
-from tegar.model.host import State as HostState
 from tegar.model.vpc import Event, State
 from tegar.saga.env import Env
-from tegar.store import routers, vpcs
+from tegar.saga.router_leave import remove_routers
+from tegar.store import addresses, routers, rules, vpcs
 from tegar.store.acls import NetworkAclItem, NetworkAclList
+from tegar.store.addresses import PublicAddress
 from tegar.store.gateways import PrivateGateway, StaticRoute
-from tegar.store.hosts import Host
 from tegar.store.networks import Nic
 from tegar.store.vpcs import Vpc
 
@@ -49,14 +48,8 @@ def keep(run: Delete) -> None:
 
 def take_routers(run: Delete) -> None:
     """Take what is left of its routers off their hosts; with its last tier they were taken off already."""
-
-    def read(s: Session) -> list[tuple[str, str]]:
-        found = routers.of_group(s, s.get_one(Vpc, run.params.vpc_id).group_id)
-        hosts = [(router.uuid, s.get_one(Host, router.host_id)) for router in found if router.host_id]
-        return [(uuid, host.url) for uuid, host in hosts if not host.removed_s and host.state == HostState.UP]
-
-    for uuid, url in run.env.db.read(read):
-        ROUTERS["VirtualRouter"].remove(uuid, run.env.links.to(url, run.fence))
+    group_id = run.env.db.read(lambda s: s.get_one(Vpc, run.params.vpc_id).group_id)
+    remove_routers(run, group_id)
 
 
 def later(run: Delete) -> None:
@@ -86,6 +79,10 @@ def gone(run: Delete) -> None:
         ):
             for row in found:
                 row.removed_s = now_s
+        held = select(PublicAddress).where(PublicAddress.vpc_id == vpc.id, live(PublicAddress))
+        for address in s.scalars(held).all():
+            rules.forget_address(s, address.id, now_s)
+            addresses.let_go(address)
 
     run.env.db.tx(work)
 

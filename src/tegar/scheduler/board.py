@@ -1,7 +1,8 @@
 """Packing: guests of lost hosts onto those that are left.  Sound: what it packs fits; it may miss a packing.
 
-Guests of one strict affinity group that are lost together are packed as one.  The larger a guest, the earlier;
-each goes where it leaves the least room of the scarcer resource, so that wide gaps stay for large ones.
+Guests of one strict affinity group that are lost together are packed as one, or not at all if they must be
+apart as well.  The larger a guest, the earlier; each goes where it leaves the least room of the scarcer resource,
+so that wide gaps stay for large ones.
 """
 
 from __future__ import annotations
@@ -165,6 +166,8 @@ class Groups:
 
     def narrow(self, item: Bundle, allowed: set[int] | None, hosts: Iterable[int]) -> set[int] | None:
         """Return which of the allowed hosts (None: all) the item's groups leave."""
+        if _contradicts_itself(item):
+            return set()
         for guest in item.guests:
             for group in guest.apart:
                 taken = self._where(group)
@@ -182,6 +185,12 @@ class Groups:
         for guest in item.guests:
             for group in guest.apart | guest.together:
                 self._where(group).add(host_id)
+
+
+def _contradicts_itself(item: Bundle) -> bool:
+    """Return whether guests that must be together must also be apart, so that no host will do."""
+    apart = [group for guest in item.guests for group in guest.apart]
+    return len(set(apart)) < len(apart)
 
 
 def _size(by: int) -> Callable[[Bundle], tuple[int, int, int]]:

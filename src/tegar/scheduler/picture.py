@@ -43,6 +43,7 @@ class Picture:
         lost: hosts proven dead; their guests here have not come back yet.  ``NOWHERE`` is one of them when
             guests wait there.
         closed: hosts that take nothing for now, as those in quarantine.
+        suspect: hosts that fell silent and are not proven dead: their guests may have to go elsewhere at any moment.
     """
 
     hosts: tuple[HostView, ...]
@@ -51,11 +52,17 @@ class Picture:
     guarded: frozenset[int] = frozenset()
     lost: frozenset[int] = frozenset()
     closed: frozenset[int] = frozenset()
+    suspect: frozenset[int] = frozenset()
 
     def takes(self, host: HostView) -> bool:
         """Return whether a host takes guests of another."""
         usable = host.up and host.enabled and host.cluster_enabled
         return usable and host.id in self.guarded and host.id not in self.lost | self.closed
+
+    @property
+    def awaited(self) -> frozenset[int]:
+        """Return the hosts, and ``NOWHERE``, whose guests need room now or may within seconds."""
+        return self.suspect | self.lost
 
     def name(self, host_id: int) -> str:
         """Return the name of a host."""

@@ -122,6 +122,12 @@ def check(board: Board, n: int, *, first: Iterable[frozenset[int]] = ()) -> Shor
     return None
 
 
+def homeless(board: Board) -> Shortfall | None:
+    """Return None when all guests of hosts that are lost or suspect find room, else how many find none."""
+    found = _lose(board, board.picture.suspect) if board.picture.awaited else None
+    return found if isinstance(found, Shortfall) else None
+
+
 def evacuate(picture: Picture, host_id: int, load: Sequence[Guest]) -> Picture | Shortfall:
     """Return the picture when all VMs of a host, HA or not, have moved to others and nothing comes to it."""
     closed = with_hosts(picture, {h.id: replace(h, enabled=False) for h in picture.hosts if h.id == host_id})

@@ -61,6 +61,12 @@ class SimHands:
             guest.admitted = True
             self._world.run(self._machine, guest)
 
+    def waits(self, uuid: str) -> bool:
+        """Return whether a guest is here that was never let run."""
+        with self._world.lock:
+            guest = self._machine.guests.get(uuid)
+            return guest is not None and not guest.admitted and not guest.runs
+
     def retry(self, uuid: str) -> None:
         """Simulated guests never stop on I/O errors."""
 

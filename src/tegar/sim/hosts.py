@@ -11,13 +11,14 @@ from tegar.agent.host import Host
 from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.kernel.wire import Fence
 from tegar.model.router import RouterSpec
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NicSpec
 from tegar.sim.disks import SimDisks, SimImages
 from tegar.sim.hands import SimGuard, SimHands
+from tegar.sim.nets import SimFilters, SimSegments, without_nic
 from tegar.sim.things import Guest, Machine, ReportTo
 from tegar.sim.world import World
 from tegar.wire.host import HostFacts, HostLoad
-from tegar.wire.router import RouterUp
+from tegar.wire.router import RouterCounters, RouterUp, Traffic
 from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats, Ended, GuestPulse
 
 ENDED_KEPT_S = 600.0
@@ -112,6 +113,23 @@ class SimHypervisor:
                 guest.disks.pop(disk.volume_uuid).writers.discard((self._machine.name, uuid))
                 guest.spec = replace(guest.spec, disks=_without(guest, disk))
 
+    def plug_nic(self, uuid: str, nic: NicSpec, *, cable: bool) -> None:
+        """Plug a NIC in; one without its cable is there too."""
+        with self._world.lock:
+            guest = self._guest(uuid)
+            if guest is None:
+                raise AgentRefused("The host", "AttachNic", "the domain does not run here")
+            guest.spec = replace(guest.spec, nics=(*without_nic(guest, nic), nic))
+
+    def unplug_nic(self, uuid: str, nic: NicSpec) -> None:
+        """Take a NIC out."""
+        with self._world.lock:
+            guest = self._guest(uuid)
+            if guest and nic.nic_uuid in {it.nic_uuid for it in guest.spec.nics}:
+                if guest.deaf:
+                    raise Unavailable(f"NIC {nic.nic_uuid}", "the guest does not let go of it")
+                guest.spec = replace(guest.spec, nics=without_nic(guest, nic))
+
     def stats(self) -> AllStats:
         """Return counters that grow with time."""
         now_s = self._world.clock.mono_s()
@@ -152,21 +170,6 @@ def _stats(guest: Guest, now_s: float) -> DomainStats:
     )
 
 
-class SimSegments:
-    """The Segments port: one wire for all hosts, cut by VLANs."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-
-    def ensure(self, network: NetworkSpec) -> str:
-        """Build the segment."""
-        if network.bridge in self._machine.faults.missing_bridges:
-            raise AgentRefused("The host", "ensure", f"there is no bridge {network.bridge}")
-        if network.vni is not None:
-            return f"{network.bridge}.vx{network.vni}"
-        return network.bridge if network.vlan is None else f"{network.bridge}.{network.vlan}"
-
-
 class SimRouters:
     """The Routers port."""
 
@@ -192,6 +195,18 @@ class SimRouters:
         """Return what runs."""
         with self._world.lock:
             return tuple(RouterUp(r.uuid, r.version) for r in self._machine.routers.values())
+
+    def counters(self) -> tuple[RouterCounters, ...]:
+        """Return counters that nothing moves: simulated guests send no packets."""
+        with self._world.lock:
+            return tuple(
+                RouterCounters(
+                    r.uuid,
+                    tuple(Traffic(subnet.network.uuid, 0, 0) for subnet in r.subnets),
+                    tuple(Traffic(ip, 0, 0) for u in r.uplinks if not u.private for ip in u.addresses),
+                )
+                for r in self._machine.routers.values()
+            )
 
     def knock(self, uuid: str, ip: str, port: int) -> bool:
         """Guests that run and are not deaf accept at every port."""
@@ -228,7 +243,7 @@ class SimBox:
             cpu_mhz=host.shape.cpu_mhz,
             memory_bytes=host.shape.memory_bytes,
             migration_address=host.migration_address,
-            can=("vlan", "nfs-mount", "live-migration"),
+            can=("vlan", "vxlan", "ovs", "nfs-mount", "live-migration"),
         )
 
     def load(self) -> HostLoad:
@@ -255,6 +270,7 @@ def agent(world: World, machine: Machine) -> Host:
                 disks=SimDisks(world, machine),
                 images=SimImages(world, machine),
                 net=net,
+                filters=SimFilters(world, machine),
                 routers=SimRouters(world, machine, net),
                 fences=Fences(),
                 locks=Locks(),

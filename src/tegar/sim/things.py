@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tegar.agent.host import Host
 from tegar.model.router import RouterSpec
-from tegar.model.spec import DomainSpec
+from tegar.model.spec import DomainSpec, NicSpec
 from tegar.model.units import GIB, TIB
 from tegar.wire.guard import SetGuard
 from tegar.wire.virt import DomainState, Ended
@@ -166,6 +166,8 @@ class Machine:
     guests: dict[str, Guest] = field(default_factory=dict)
     arriving: dict[str, Guest] = field(default_factory=dict)
     routers: dict[str, RouterSpec] = field(default_factory=dict)
+    filters: dict[str, tuple[NicSpec, ...]] = field(default_factory=dict)
+    expected: dict[str, tuple[NicSpec, ...]] = field(default_factory=dict)
     opened: set[Where] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
     reports: ReportTo | None = None

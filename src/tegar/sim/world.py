@@ -73,6 +73,8 @@ class World:
             host.arriving.clear()
             host.routers.clear()
             host.opened.clear()
+            host.filters.clear()
+            host.expected.clear()
             host.pools.clear()
 
     def power_on(self, name: str) -> None:
@@ -222,10 +224,10 @@ class World:
             )
 
     def _check_wires(self, spec: DomainSpec) -> None:
-        wanted = {((n.network.bridge, n.network.vlan), n.mac) for n in spec.nics}
+        wanted = {((n.network.bridge, n.network.vlan, n.network.vni), n.mac) for n in spec.nics}
         for _, guest in self.guests():
             for nic in guest.spec.nics if guest.spec.uuid != spec.uuid and guest.runs else ():
-                if ((nic.network.bridge, nic.network.vlan), nic.mac) in wanted:
+                if ((nic.network.bridge, nic.network.vlan, nic.network.vni), nic.mac) in wanted:
                     self.violate(f"MAC {nic.mac} is on one segment twice: {guest.spec.uuid} and {spec.uuid}")
 
     def end(self, host: Machine, uuid: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, and_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Row, live
+from tegar.store.networks import Network, VlanRange
 
 
 class State(StrEnum):
@@ -62,11 +63,55 @@ def of_network(s: Session, network_id: int) -> Sequence[PublicAddress]:
     return s.scalars(stmt.order_by(PublicAddress.source_nat.desc(), PublicAddress.id)).all()
 
 
-def free(s: Session, zone_id: int, want_ip: str = "") -> PublicAddress | None:
-    """Return a free address of a zone (that one, if named), None when there is none."""
-    stmt = select(PublicAddress).where(
-        PublicAddress.zone_id == zone_id, PublicAddress.state == State.FREE, live(PublicAddress)
+def of_group(s: Session, served: Sequence[Network]) -> Sequence[PublicAddress]:
+    """Return the addresses that routers hold who serve these networks: theirs, and those of their VPC."""
+    mine = [PublicAddress.network_id.in_([n.id for n in served])]
+    vpc_ids = {n.vpc_id for n in served if n.vpc_id is not None}
+    if vpc_ids:
+        mine.append(PublicAddress.vpc_id.in_(vpc_ids))
+    stmt = select(PublicAddress).where(or_(*mine), live(PublicAddress))
+    stmt = stmt.where(PublicAddress.state == State.ALLOCATED)
+    return s.scalars(stmt.order_by(PublicAddress.id)).all()
+
+
+def free(
+    s: Session, zone_id: int, *, account_id: int, domain_id: int, want_ip: str = ""
+) -> PublicAddress | None:
+    """Return a free address (that one, if named) for an account, None when there is none.
+
+    Of ranges that are dedicated to the account or its domain first, and never of those dedicated to others.
+    """
+    mine = or_(
+        VlanRange.account_id == account_id,
+        and_(VlanRange.account_id.is_(None), VlanRange.domain_id == domain_id),
+    )
+    everybodys = and_(VlanRange.account_id.is_(None), VlanRange.domain_id.is_(None))
+    stmt = (
+        select(PublicAddress)
+        .join(VlanRange, VlanRange.id == PublicAddress.range_id)
+        .where(PublicAddress.zone_id == zone_id, PublicAddress.state == State.FREE, live(PublicAddress))
+        .where(or_(mine, everybodys))
     )
     if want_ip:
         stmt = stmt.where(PublicAddress.ip == want_ip)
-    return s.scalars(stmt.order_by(PublicAddress.id).limit(1)).first()
+    return s.scalars(stmt.order_by(everybodys, PublicAddress.id).limit(1)).first()
+
+
+def take(row: PublicAddress, account_id: int, domain_id: int, now_s: float) -> PublicAddress:
+    """Give a free or reserved address to an account."""
+    row.state, row.account_id, row.domain_id = State.ALLOCATED, account_id, domain_id
+    row.allocated_s, row.shown = now_s, True
+    return row
+
+
+def let_go(row: PublicAddress) -> None:
+    """Let an address be anybody's again; no router may hold it any more."""
+    row.state, row.account_id, row.domain_id = State.FREE, None, None
+    row.network_id, row.vpc_id, row.allocated_s, row.shown = None, None, None, True
+    row.source_nat = row.elastic = False
+    stand_for_nobody(row)
+
+
+def stand_for_nobody(row: PublicAddress) -> None:
+    """End the static NAT of an address."""
+    row.static_nat, row.nic_id, row.guest_ip = False, None, None

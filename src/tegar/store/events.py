@@ -79,3 +79,10 @@ def alert(s: Session, type: str, subject: str, text: str = "") -> None:
         known.text = text or subject
         return
     s.add(Alert(type=type, subject=subject[:1024], text=text or subject))
+
+
+def end_alert(s: Session, type: str, subject: str, now_s: float) -> None:
+    """Put away an alert whose reason is gone; one that does not stand is no error."""
+    stands = select(Alert).where(Alert.type == type, Alert.subject == subject[:1024], live(Alert))
+    for row in s.scalars(stands):
+        row.removed_s = now_s

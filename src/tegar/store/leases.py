@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ForeignKey, Index, String, Text, select
+from sqlalchemy import ForeignKey, Index, String, Text, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import BIG, Base, Row, live
@@ -83,3 +83,8 @@ def proof_of(s: Session, host_id: int, boot: str, epoch: int) -> Death | None:
     """Return a recorded proof that nothing which ran under a lease can write any more."""
     of_lease = (Death.host_id == host_id, Death.boot == boot, Death.epoch >= epoch, Death.vm_id == 0)
     return s.scalars(select(Death).where(*of_lease).order_by(Death.id).limit(1)).first()
+
+
+def latest_proof(s: Session) -> int:
+    """Return the id of the latest proof, 0 before the first: what has changed when somebody was proven dead."""
+    return s.scalar(select(func.max(Death.id))) or 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, delete, select, update
@@ -64,7 +64,10 @@ class Network(Row):
 
 
 class VlanRange(Row):
-    """A range of addresses that an operator gave, of a network (guest) or of the zone (public)."""
+    """A range of addresses that an operator gave, of a network (guest) or of the zone (public).
+
+    A public one may be dedicated: to an account, or (without ``account_id``) to all of a domain.
+    """
 
     __tablename__ = "vlan_range"
 
@@ -77,6 +80,8 @@ class VlanRange(Row):
     netmask: Mapped[str] = mapped_column(String(64))
     start_ip: Mapped[str] = mapped_column(String(64))
     end_ip: Mapped[str] = mapped_column(String(64))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    domain_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"))
 
 
 class GuestAddress(Base):
@@ -152,14 +157,25 @@ def _take_of_cidr(s: Session, network: Network, nic_id: int, want_ip: str) -> st
     taken = set(s.scalars(select(GuestAddress.ip).where(GuestAddress.network_id == network.id)))
     within = IPv4Network(network.cidr)
     if want_ip:
-        ip = want_ip if IPv4Address(want_ip) in within and want_ip not in taken else None
+        ends = (str(within.network_address), str(within.broadcast_address))
+        fits = IPv4Address(want_ip) in within and want_ip not in taken and want_ip not in ends
+        ip = want_ip if fits else None
     else:
-        free = (str(a) for a in within.hosts())
-        ip = next((a for a in free if a not in taken and a != network.gateway), None)
+        ip = next((a for a in _open_to_guests(s, network) if a not in taken and a != network.gateway), None)
     if ip is not None:
         s.add(GuestAddress(network_id=network.id, range_id=0, ip=ip, nic_id=nic_id))
         s.flush()
     return ip
+
+
+def _open_to_guests(s: Session, network: Network) -> Iterator[str]:
+    """Give the addresses of a CIDR, or of the ranges in it that its owner named for guests."""
+    ranges = s.scalars(select(VlanRange).where(VlanRange.network_id == network.id, live(VlanRange))).all()
+    if not ranges:
+        yield from (str(a) for a in IPv4Network(network.cidr).hosts())
+    for one in ranges:
+        numbers = range(int(IPv4Address(one.start_ip)), int(IPv4Address(one.end_ip)) + 1)
+        yield from (str(IPv4Address(n)) for n in numbers)
 
 
 def free_address(s: Session, nic_id: int) -> None:

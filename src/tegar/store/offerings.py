@@ -55,6 +55,8 @@ class NetworkOffering(Row):
         egress_allowed: what guests may do before there is an egress rule.
         internal_lb: balancers are inside tiers (of VPCs), not on public addresses.
         details: JSON: capabilities and whatever else was said at its creation.
+        tags: of the physical network that carries its networks.
+        domain_ids: who may use it, as ``,3,7,``; empty: everybody.  ``zone_ids`` likewise.
     """
 
     __tablename__ = "network_offering"
@@ -75,3 +77,10 @@ class NetworkOffering(Row):
     egress_allowed: Mapped[bool] = mapped_column(default=True)
     internal_lb: Mapped[bool] = mapped_column(default=False)
     details: Mapped[str] = mapped_column(Text, default="{}")
+    tags: Mapped[str] = mapped_column(String(255), default="")
+    domain_ids: Mapped[str] = mapped_column(String(255), default="")
+    zone_ids: Mapped[str] = mapped_column(String(255), default="")
+
+    def offers(self, service: str) -> bool:
+        """Return whether its networks have a service."""
+        return service in {part.partition("=")[0] for part in self.services.split(",")}

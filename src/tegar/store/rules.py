@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.store import internal_balancers
+from tegar.kernel.db import live
+from tegar.store import addresses, internal_balancers
 from tegar.store.acls import NetworkAclItem
+from tegar.store.addresses import PublicAddress
 from tegar.store.firewall import FirewallRule
+from tegar.store.forwarding import ForwardingRule
 from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.internal_balancers import InternalBalancer, InternalMember
+from tegar.store.networks import GuestAddress
 
 RULES: dict[str, Any] = {
     "firewall": FirewallRule,
+    "forward": ForwardingRule,
     "acl": NetworkAclItem,
     "gateway": PrivateGateway,
     "route": StaticRoute,
@@ -23,9 +29,11 @@ RULES: dict[str, Any] = {
 }
 
 # What else goes when a rule of that kind is gone.
-FORGET: dict[str, Callable[[Session, Any, float], None]] = {
-    "internal_balancer": internal_balancers.forget,
+FORGET: dict[type[Any], Callable[[Session, Any, float], None]] = {
+    InternalBalancer: internal_balancers.forget,
 }
+
+OF_ADDRESSES: tuple[Any, ...] = (FirewallRule, ForwardingRule)  # those with an ``address_id``
 
 
 def noun_of(row: Any) -> str:
@@ -33,9 +41,84 @@ def noun_of(row: Any) -> str:
     return next(noun for noun, kind in RULES.items() if isinstance(row, kind))
 
 
-def end(s: Session, noun: str, row: Any, now_s: float) -> None:
+def end(s: Session, row: Any, now_s: float) -> None:
     """Mark a rule as gone, with what was only there for it."""
     row.removed_s = now_s
     s.flush()
-    if noun in FORGET:
-        FORGET[noun](s, row, now_s)
+    if type(row) in FORGET:
+        FORGET[type(row)](s, row, now_s)
+
+
+def of_address(s: Session, address_id: int) -> list[Any]:
+    """Return the rules of an address, of every kind, those that are being deleted too."""
+    return [
+        row
+        for kind in OF_ADDRESSES
+        for row in s.scalars(select(kind).where(kind.address_id == address_id, live(kind)).order_by(kind.id))
+    ]
+
+
+def forget_address(s: Session, address_id: int, now_s: float) -> None:
+    """Remove the rules of an address."""
+    for row in of_address(s, address_id):
+        row.removed_s = now_s
+
+
+def forget_network(s: Session, network_id: int, now_s: float) -> None:
+    """Remove the rules of a network that is gone, and let its addresses go (a VPC keeps its own)."""
+    for kind in OF_ADDRESSES:
+        for row in s.scalars(select(kind).where(kind.network_id == network_id, live(kind))):
+            row.removed_s = now_s
+    for rule in internal_balancers.rules(s, [network_id]):
+        end(s, rule, now_s)
+    held = select(PublicAddress).where(PublicAddress.network_id == network_id, live(PublicAddress))
+    for address in s.scalars(held):
+        if address.vpc_id is None:
+            addresses.let_go(address)
+        else:
+            address.network_id = None
+            addresses.stand_for_nobody(address)
+
+
+def forget_nics(s: Session, nic_ids: Sequence[int], now_s: float) -> None:
+    """Remove the rules that lead to NICs which are going, with what was opened for them.
+
+    Addresses that came with a NIC are Releasing: they are free once the routers obey (``let_elastic_go``).
+    The caller counts a change of what the routers of the NICs' networks should do.
+    """
+    for rule in _leading_to(s, nic_ids):
+        rule.removed_s = now_s
+        _forget_opening(s, rule, now_s)
+    stands = select(PublicAddress).where(PublicAddress.nic_id.in_(nic_ids), live(PublicAddress))
+    for address in s.scalars(stands):
+        if address.elastic and address.state == addresses.State.ALLOCATED:
+            address.state = addresses.State.RELEASING
+            forget_address(s, address.id, now_s)
+        addresses.stand_for_nobody(address)
+
+
+def _leading_to(s: Session, nic_ids: Sequence[int]) -> Iterable[Any]:
+    stmt = select(ForwardingRule).where(ForwardingRule.nic_id.in_(nic_ids), live(ForwardingRule))
+    return s.scalars(stmt).all()
+
+
+def _forget_opening(s: Session, rule: Any, now_s: float) -> None:
+    opening = s.get(FirewallRule, rule.opening_id) if rule.opening_id else None
+    if opening is not None and not opening.removed_s:
+        opening.removed_s = now_s
+
+
+def elastic_leaving(s: Session, network_ids: Sequence[int]) -> list[PublicAddress]:
+    """Return the addresses of networks that came with something that is gone."""
+    stmt = select(PublicAddress).where(
+        PublicAddress.network_id.in_(network_ids),
+        PublicAddress.elastic.is_(True),
+        PublicAddress.state == addresses.State.RELEASING,
+    )
+    return list(s.scalars(stmt))
+
+
+def addresses_of_nic(s: Session, nic_id: int) -> set[str]:
+    """Return all addresses that a NIC has in its network."""
+    stmt = select(GuestAddress.ip).where(GuestAddress.nic_id == nic_id)
+    return set(s.scalars(stmt))

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tegar.kernel.wire import Ask
-from tegar.model.router import RouterSpec
+from tegar.model.router import Role, RouterSpec
 
 
 @dataclass(frozen=True)
 class RouterUp:
-    """The router runs this version of its desired state."""
+    """The router runs this version of its desired state; 0 when it is not whole and has to be told again."""
 
     uuid: str
     version: int
+    role: Role = Role.PRIMARY
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,33 @@ class CheckPort(Ask[Knocked]):
     uuid: str
     ip: str
     port: int
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a guest network (by uuid) or a public address received from outside and sent there."""
+
+    of: str
+    received_bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True)
+class RouterCounters:
+    """The traffic of one router since it was made on this host; changes of rules do not reset it."""
+
+    uuid: str
+    subnets: tuple[Traffic, ...]
+    addresses: tuple[Traffic, ...]
+
+
+@dataclass(frozen=True)
+class CounterReport:
+    """The traffic of all routers on the host."""
+
+    routers: tuple[RouterCounters, ...]
+
+
+@dataclass(frozen=True)
+class ListRouterCounters(Ask[CounterReport]):
+    """Report the traffic of all routers."""

@@ -38,11 +38,12 @@ class DomainGone:
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain the host has."""
+    """A domain the host has.  ``waits``: it was made, or arrived, and was never let run."""
 
     uuid: str
     name: str
     state: DomainState
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,13 @@ class StopDomain(Ask[DomainGone]):
 
     uuid: str
     grace_s: float
+
+
+@dataclass(frozen=True)
+class DropWaiting(Ask[DomainGone]):
+    """End a domain that was never let run here; one that was is left alone."""
+
+    uuid: str
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Real sagas, manager and database on simulated time: random faults, and stories that once went wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import pytest
@@ -95,3 +95,29 @@ def test_a_vm_whose_host_dies_while_it_moves_runs_again_soon_after_the_proof(clo
 
     assert vm(cloud).state == State.RUNNING
     assert where(cloud) not in ([], [home])
+
+
+def test_room_between_suspicion_and_restart_is_held_for_those_who_fell() -> None:
+    cloud = Cloud(1, hosts=2, vms=2, servers=2, slots=2)
+    try:
+        cloud.run(8)
+        assert sorted(where(cloud)) == ["h1", "h2"]
+        cloud.guard.hosts["h1"].power_off("power lost")
+        cloud.run(2.5)
+        cloud.deploy_another()
+        cloud.run(8)
+
+        assert where(cloud) == ["h2", "h2"]
+        assert {vm.name: vm.state for vm in cloud.db.read(vms_with_ha)} == dict.fromkeys(
+            ["vm1", "vm2"], State.RUNNING
+        )
+    finally:
+        cloud.close()
+
+
+def vms_with_ha(s: Session) -> Sequence[Vm]:
+    return s.scalars(select(Vm).where(Vm.ha)).all()
+
+
+def test_no_seed_of_a_full_cloud_gives_room_away_that_fallen_hosts_need() -> None:
+    assert broken_clouds(15, 4, slots=2) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import socket
 import ssl
 import stat
 import sys
@@ -22,8 +23,9 @@ from cryptography.hazmat.primitives import serialization
 from tegar.agent import http as door
 from tegar.agent.fences import Fences, Locks
 from tegar.agent.host import Host
-from tegar.agent.join import join, main_agent
+from tegar.agent.join import join
 from tegar.agent.report import Hung, Reporter, ReportTo, Stopped
+from tegar.agent.serve import main_agent
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Refused, TegarError, Unavailable, Unreachable
 from tegar.kernel.link import HttpLink, tls_client
 from tegar.kernel.wire import Fence
@@ -137,7 +139,23 @@ def test_no_answer_in_time_is_unreachable_and_so_is_nobody(agent: Door) -> None:
     with pytest.raises(Unreachable):
         agent.link().ask(GetLoad(), timeout_s=0.3)
     with pytest.raises(Unreachable):
-        agent.link(url="https://127.0.0.1:1").ask(GetLoad())
+        agent.link(url="https://127.0.0.1:1").ask(GetLoad(), timeout_s=0.3)
+
+
+def test_a_question_waits_for_an_agent_that_is_being_started_again(agent: Door) -> None:
+    """The port of a host that lives refuses; a little later the agent listens there again."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))  # and does not listen yet
+    port = held.getsockname()[1]
+    machine = Host(agent.box, *[None] * 5, Fences(), Locks(), None, None)  # type: ignore[arg-type]
+    later = door.server(door.application(machine, threads=4), host="127.0.0.1", port=port, tls=agent.tls)
+    start = threading.Timer(0.5, later.run, kwargs={"sockets": [held]})
+    start.start()
+    try:
+        assert agent.link(url=f"https://127.0.0.1:{port}").ask(GetLoad()) == HostLoad(0.5, 7)
+    finally:
+        later.should_exit = True
+        start.join(10)
 
 
 def test_an_agents_own_certificate_opens_no_door(agent: Door) -> None:

@@ -58,7 +58,7 @@ def test_words_that_say_more_than_a_name_are_refused(guest: GuestSpec) -> None:
 def test_without_a_gateway_no_route_is_handed_out() -> None:
     text = bundle(serving(gateway=""), "/r")["dnsmasq.conf"]
 
-    assert "dhcp-option=option:router\n" in text
+    assert "tag:!second,option:router\n" in text
     assert "0.0.0.0/0" not in text
 
 

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 import golden_files
 import pytest
 
-from tegar.agent.bridge import segment_bridge
 from tegar.agent.places import DiskSource, Root
-from tegar.agent.xml import Options, disk_device, disk_xml, domain_xml
+from tegar.agent.segment.plan import Segment, vlan_bridge, vxlan_bridge, vxlan_group
+from tegar.agent.xml import Options, disk_device, disk_xml, domain_xml, nic_xml
 from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec, PoolKind, PoolSpec
 
 POOL = PoolSpec("00000000-0000-4000-8000-000000000001", PoolKind.SHARED, "/srv/pool")
@@ -26,22 +26,26 @@ SPEC = DomainSpec(
 )
 
 
+BRIDGES = {NET: Segment("brv-c16f0-100")}
+SWITCHED = {NET: Segment("cloudbr1", 100, soft=True)}
+
+
 def sources(root: Root = Root("/srv/pool"), cache: str = "none") -> dict[str, DiskSource]:
     return {d.volume_uuid: DiskSource(root, f"{d.volume_uuid}.qcow2", cache) for d in SPEC.disks}
 
 
 def test_a_domain_on_kvm_reads_as_it_should() -> None:
-    golden_files.check("kvm.xml", domain_xml(SPEC, sources(), Options("kvm", "10.0.0.5")))
+    golden_files.check("kvm.xml", domain_xml(SPEC, sources(), BRIDGES, Options("kvm", "10.0.0.5")))
 
 
 def test_a_domain_under_emulation_with_nfs_disks_reads_as_it_should() -> None:
-    text = domain_xml(SPEC, sources(Root("/export/pool", "10.0.0.9")), Options("tcg", shares=False))
+    text = domain_xml(SPEC, sources(Root("/export/pool", "10.0.0.9")), SWITCHED, Options("tcg", shares=False))
 
     golden_files.check("tcg-nfs.xml", text)
 
 
 def test_a_disk_is_plugged_by_the_same_words_it_starts_with() -> None:
-    whole = ET.fromstring(domain_xml(SPEC, sources(), Options("kvm")))
+    whole = ET.fromstring(domain_xml(SPEC, sources(), BRIDGES, Options("kvm")))
 
     def plain(text: str) -> str:
         return ET.canonicalize(text, strip_text=True)
@@ -56,16 +60,33 @@ def test_disks_are_named_in_the_order_of_their_ids(id: int, name: str) -> None:
 
 
 def test_names_cannot_break_out_of_the_xml() -> None:
-    text = domain_xml(replace(SPEC, name="<a>&'\""), sources(), Options("kvm"))
+    text = domain_xml(replace(SPEC, name="<a>&'\""), sources(), BRIDGES, Options("kvm"))
 
     assert ET.fromstring(text).findtext("name") == "<a>&'\""
 
 
-def test_segments_of_long_labels_never_share_a_bridge() -> None:
-    names = {
-        segment_bridge(NetworkSpec("", f"longlabel{n}", vlan)) for n in range(3) for vlan in (1, 4000, 4001)
-    }
+def test_a_nic_is_plugged_by_the_same_words_it_starts_with() -> None:
+    for segments in (BRIDGES, SWITCHED, {NET: Segment("brx-77", mtu=1450)}):
+        whole = ET.fromstring(domain_xml(SPEC, sources(), segments, Options("kvm")))
+        plugged = ET.canonicalize(nic_xml(SPEC.nics[0], segments[NET]), strip_text=True)
 
-    assert len(names) == 9
+        started = [ET.tostring(e, encoding="unicode") for e in whole.iterfind("devices/interface")]
+        assert [ET.canonicalize(text, strip_text=True) for text in started] == [plugged]
+
+
+def test_a_nic_may_be_plugged_without_its_cable() -> None:
+    assert '<link state="down"' in nic_xml(SPEC.nics[0], BRIDGES[NET], cable=False)
+
+
+def test_segments_of_long_labels_never_share_a_bridge() -> None:
+    labels = [f"longlabel{n}" for n in range(3)]
+    names = {vlan_bridge(label, vlan) for label in labels for vlan in (1, 4000, 4001)}
+    names |= {vxlan_bridge(label, vni) for label in labels for vni in (1, 16_000_000, 16_000_001)}
+
+    assert len(names) == 18
     assert all(len(name) <= 15 for name in names)
-    assert segment_bridge(NetworkSpec("", "cloudbr1", 42)) == "brv-cloudbr1-42"
+    assert vlan_bridge("cloudbr1", 42) == "brv-cloudbr1-42"
+
+
+def test_each_vni_has_a_group_of_its_own() -> None:
+    assert [vxlan_group(vni) for vni in (1, 256, 16_777_215)] == ["239.0.0.1", "239.0.1.0", "239.255.255.255"]

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from support.properties import tried
 from tegar.guard import datagram
 from tegar.guard.datagram import Ack, Ask, AskMany, Challenge, Record, Renew, Teach
 from tegar.guard.keys import host_key, manager_key
@@ -78,7 +79,7 @@ def heard(host: str, data: bytes | None) -> datagram.AnyMessage:
     return said[1]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@tried(200, without=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=3000), st.sampled_from([b"", b"TG1", b"TG1\x07manager", b"TG1\x07host:h1", b"TG1\xff"])
 )
@@ -87,7 +88,7 @@ def test_any_bytes_are_met_with_silence(line: Line, data: bytes, start: bytes) -
     assert line.hosts == set()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@tried(200, without=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -262,3 +264,14 @@ def test_too_few_connections_are_a_reason_to_ask_again_later(db_url: str) -> Non
     with db.engine.connect(), pytest.raises(Unavailable):
         db.read(lambda s: s.scalar(text("SELECT 1")))
     db.close()
+
+
+def test_a_database_that_nobody_holds_is_forgotten(db_url: str) -> None:
+    db = Db(db_url)
+    put(db, "x")
+    db.close()
+    held = weakref.ref(db)
+
+    del db
+    gc.collect()
+    assert held() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tegar.guard.datagram import Answer
-from tegar.main.ha_check import Guarded, clock_check, quorum_checks, warden_check
+from tegar.ha.health import Guarded, clock_check, quorum_checks, warden_check
 from tegar.wire.guard import GuardFacts
 
 HOST = Guarded("h1", "u-1", "https://h1", 1, ("boot", 3))

@@ -7,7 +7,9 @@ from tegar.kernel.wire import Handlers
 from tegar.wire.router import (
     ApplyRouter,
     CheckPort,
+    CounterReport,
     Knocked,
+    ListRouterCounters,
     ListRouters,
     RemoveRouter,
     RouterGone,
@@ -43,3 +45,9 @@ def list_routers(host: Host, ask: ListRouters) -> RouterReport:
 def check_port(host: Host, ask: CheckPort) -> Knocked:
     """Knock at a guest's port."""
     return Knocked(host.routers.knock(ask.uuid, ask.ip, ask.port))
+
+
+@table.handles
+def list_router_counters(host: Host, ask: ListRouterCounters) -> CounterReport:
+    """Report the traffic of all routers."""
+    return CounterReport(host.routers.counters())

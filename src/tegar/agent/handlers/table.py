@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tegar.agent.handlers import disk, guard, host, image, router, virt
+from tegar.agent.handlers import disk, guard, host, image, net, router, virt
 from tegar.agent.host import Host
 from tegar.kernel.wire import Fence, Handlers
 
 TABLE: Handlers[Host] = Handlers[Host]().merge(
-    virt.table, disk.table, image.table, host.table, router.table, guard.table
+    virt.table, disk.table, image.table, host.table, router.table, guard.table, net.table
 )
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import structlog
+
 from tegar.agent.host import Host
 from tegar.kernel.errors import AgentRefused, TegarError
 from tegar.kernel.wire import Handlers
@@ -12,8 +16,10 @@ from tegar.wire.virt import (
     DetachDisk,
     DomainGone,
     Domains,
+    DomainState,
     DomainUp,
     Done,
+    DropWaiting,
     FindDomain,
     GetStats,
     GuestPulses,
@@ -27,6 +33,7 @@ from tegar.wire.virt import (
 )
 
 table: Handlers[Host] = Handlers()
+log = structlog.get_logger(__name__)
 
 
 def _ready(host: Host, spec: DomainSpec) -> None:
@@ -42,13 +49,19 @@ def start_domain(host: Host, ask: StartDomain) -> DomainUp:
     """Run the domain, or report the one already running.
 
     The control plane repeats a question whose answer it did not hear, so a second
-    ask must find the first one's domain and not start a twin.
+    ask must find the first one's domain and not start a twin.  One that was never let
+    run is not that: it arrived once, and its memory may be older than its disks by now.
     """
     uuid = ask.spec.uuid
     with host.locks.of(uuid):
         host.hands.check(uuid, ask.permit)
-        if host.virt.find(uuid) is None:
+        if host.hands.waits(uuid):
+            host.virt.destroy(uuid)
+        found = host.virt.find(uuid)
+        if found is None:
             return DomainUp(uuid, _start(host, ask))
+        if found.state is DomainState.PAUSED:  # by an earlier try that got no further
+            host.filters.set(uuid, ask.spec.nics)
         host.hands.resume(uuid, ask.permit)
         return DomainUp(uuid, host.virt.vnc_port(uuid))
 
@@ -58,11 +71,21 @@ def _start(host: Host, ask: StartDomain) -> int:
     _ready(host, ask.spec)
     port = host.virt.create(ask.spec, unlocked=ask.unlocked)
     try:
+        host.filters.set(ask.spec.uuid, ask.spec.nics)
         host.hands.resume(ask.spec.uuid, ask.permit)
     except TegarError:
         host.virt.destroy(ask.spec.uuid)
         raise
     return port
+
+
+def _left(host: Host, uuid: str) -> None:
+    """Take away what a domain stood on; that it is gone counts more than what is left of it."""
+    try:
+        host.filters.forget(uuid)
+        host.net.tidy()
+    except TegarError as e:
+        log.warning("something of a domain is left", uuid=uuid, why=str(e))
 
 
 @table.handles
@@ -72,6 +95,7 @@ def resume_domain(host: Host, ask: ResumeDomain) -> Done:
         host.hands.check(ask.uuid, ask.permit)
         if host.virt.find(ask.uuid) is None:
             raise AgentRefused("The host", "ResumeDomain", "the domain is not here")
+        host.filters.enforce(ask.uuid)
         host.hands.resume(ask.uuid, ask.permit)
         return Done()
 
@@ -81,9 +105,21 @@ def stop_domain(host: Host, ask: StopDomain) -> DomainGone:
     """Shut the guest down within its grace, or destroy it."""
     with host.locks.of(ask.uuid):
         if host.virt.find(ask.uuid) is None:
+            _left(host, ask.uuid)
             return DomainGone(ask.uuid, was_running=False)
         if ask.grace_s <= 0 or not host.virt.shutdown(ask.uuid, ask.grace_s):
             host.virt.destroy(ask.uuid)
+        _left(host, ask.uuid)
+        return DomainGone(ask.uuid, was_running=True)
+
+
+@table.handles
+def drop_waiting(host: Host, ask: DropWaiting) -> DomainGone:
+    """End a domain that was never let run."""
+    with host.locks.of(ask.uuid):
+        if not host.hands.waits(ask.uuid):
+            return DomainGone(ask.uuid, was_running=False)
+        host.virt.destroy(ask.uuid)
         return DomainGone(ask.uuid, was_running=True)
 
 
@@ -97,7 +133,8 @@ def find_domain(host: Host, ask: FindDomain) -> Domains:
 @table.handles
 def list_domains(host: Host, ask: ListDomains) -> Domains:
     """Report all domains."""
-    return Domains(host.virt.all(), host.virt.ended())
+    found = tuple(replace(d, waits=host.hands.waits(d.uuid)) for d in host.virt.all())
+    return Domains(found, host.virt.ended())
 
 
 @table.handles
@@ -116,6 +153,7 @@ def ping_guests(host: Host, ask: PingGuests) -> GuestPulses:
 def prepare_migration(host: Host, ask: PrepareMigration) -> Done:
     """Build what the arriving domain will stand on."""
     _ready(host, ask.spec)
+    host.filters.prepare(ask.spec.uuid, ask.spec.nics)
     return Done()
 
 
@@ -126,6 +164,7 @@ def migrate_domain(host: Host, ask: MigrateDomain) -> Done:
         if host.virt.find(ask.uuid) is not None:
             with host.hands.moving(ask.uuid):
                 host.virt.migrate(ask.uuid, ask.to)
+            _left(host, ask.uuid)
         return Done()
 
 

@@ -1,18 +1,29 @@
-"""The connection to libvirtd: opened when needed, reopened when libvirtd was restarted; its events."""
+"""The connection to libvirtd: opened when needed, and again as soon as it was lost; its events.
+
+One thread at a time opens it, and whoever needs it waits a little: a libvirtd that was killed is
+there again in a second.  Its end is heard of, so that events of guests are missed no longer than that.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import libvirt
 import structlog
 
+from tegar.kernel.clock import WallClock
 from tegar.kernel.errors import AgentRefused, TegarError, Unavailable
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+STARTING_S, KNOCK_S = (
+    4.0,
+    0.1,
+)  # a libvirtd that died is there again within so long; how often it is looked for
+KEEPALIVE_S, KEEPALIVE_COUNT = 5, 3
 _LATER = {
     libvirt.VIR_ERR_OPERATION_TIMEOUT,
     libvirt.VIR_ERR_RESOURCE_BUSY,
@@ -55,13 +66,15 @@ class Connection:
         on_lifecycle: Callable[[str, int, int], None],
         on_removed: Callable[[str], None],
         on_hung: Callable[[str], None],
+        opened: Callable[[str], Any] = libvirt.open,
     ) -> None:
-        self._uri = uri
+        self._uri, self._opened, self._clock = uri, opened, WallClock()
         self._on_hung = on_hung
         self._on_lifecycle = on_lifecycle
         self._on_removed = on_removed
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
         self._conn: Any = None
+        self._seeks, self._why = False, ""
 
     def call(self, what: str, function: Callable[[Any], T]) -> T:
         """Run a function on the connection; once more on a new one when the old one was dead.
@@ -79,38 +92,70 @@ class Connection:
                     raise translate(e, what) from e
                 if last:
                     raise Unavailable("libvirtd", str(e)) from e
-                log.warning("libvirtd was restarted; connecting again", why=str(e))
         raise Unavailable("libvirtd", "it does not answer")
 
     def _get(self) -> Any:
-        with self._lock:
+        """Return the connection; while there is none, libvirtd is looked for, and waited for a little.
+
+        Raises:
+            Unavailable: it did not come.
+        """
+        with self._news:
             if self._conn is None:
-                self._conn = self._open()
+                self._seek()
+                self._news.wait_for(lambda: self._conn is not None, STARTING_S)
+            if self._conn is None:
+                raise Unavailable("libvirtd", self._why or "it does not answer")
             return self._conn
 
-    def _open(self) -> Any:
+    def _seek(self) -> None:
+        """Let a thread open the connection, unless one does.  To be called with the lock held."""
+        if not self._seeks:
+            self._seeks = True
+            threading.Thread(target=self._open_at_last, name="libvirt-open", daemon=True).start()
+
+    def _open_at_last(self) -> None:
+        """Open the connection, however long that takes."""
         _start_event_loop()
-        try:
-            conn = libvirt.open(self._uri)
-            conn.setKeepAlive(5, 3)
-            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle, None)
-            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._removed, None)
-            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, self._hung, None)
-        except libvirt.libvirtError as e:
-            raise Unavailable("libvirtd", str(e)) from e
+        while True:
+            try:
+                conn = self._open()
+            except libvirt.libvirtError as e:
+                self._why = str(e)
+                self._clock.sleep(KNOCK_S)
+                continue
+            with self._news:
+                self._conn, self._seeks = conn, False
+                self._news.notify_all()
+            self._dead(conn)  # its end may have been heard of before it was known here
+            return
+
+    def _open(self) -> Any:
+        conn = self._opened(self._uri)
+        with suppress(libvirt.libvirtError):  # a driver inside this process has no keepalive, and needs none
+            conn.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
+        conn.registerCloseCallback(self._closed, None)
+        conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle, None)
+        conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._removed, None)
+        conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_WATCHDOG, self._hung, None)
         return conn
 
     def _dead(self, conn: Any) -> bool:
-        """Return whether a connection is of no more use; forget it then."""
+        """Return whether a connection is of no more use; another is looked for then."""
         try:
             if conn.isAlive() == 1:
                 return False
         except libvirt.libvirtError:
             pass
-        with self._lock:
-            if self._conn is conn:
-                self._conn = None
+        self._closed(conn, 0, None)
         return True
+
+    def _closed(self, conn: Any, _reason: int, _opaque: object) -> None:
+        with self._news:
+            if self._conn is conn:
+                log.warning("libvirtd is gone; connecting again")
+                self._conn = None
+                self._seek()
 
     def _lifecycle(self, _conn: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
         self._on_lifecycle(domain.UUIDString(), event, detail)

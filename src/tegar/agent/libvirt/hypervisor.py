@@ -22,9 +22,10 @@ from tegar.agent.libvirt.lives import Lives
 from tegar.agent.libvirt.pulse import Pulses
 from tegar.agent.places import DiskSource
 from tegar.agent.report import Hung, Stopped
+from tegar.agent.segment.plan import Segment
 from tegar.agent.xml import Options
 from tegar.kernel.errors import AgentRefused, TegarError, Unavailable
-from tegar.model.spec import DiskSpec, DomainSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec
 from tegar.wire.virt import AllStats, Domain, DomainState, DomainStats, Ended, GuestPulse
 
 log = structlog.get_logger(__name__)
@@ -65,13 +66,14 @@ class Libvirt:
         *,
         options: Options,
         source: Callable[[DiskSpec], DiskSource],
+        segment: Callable[[NetworkSpec], Segment],
         on_news: Callable[[Stopped | Hung], None],
         ours_to_end: Callable[[str], bool],
         uri: str = "qemu:///system",
         migration_uri: str = "qemu+tcp://{to}/system",
     ) -> None:
         self._options = options
-        self._source = source
+        self._source, self._segment = source, segment
         self._migration_uri = migration_uri
         self._lives, self._pulses = Lives(on_news, ours_to_end), Pulses()
         self._link = Connection(
@@ -126,14 +128,19 @@ class Libvirt:
     def create(self, spec: DomainSpec, *, unlocked: bool = False) -> int:
         """Make a transient domain, paused."""
         sources = {disk.volume_uuid: self._source(disk) for disk in spec.disks}
+        segments = {nic.network: self._segment(nic.network) for nic in spec.nics}
+
+        def text() -> str:
+            return xml.domain_xml(spec, sources, segments, self._options, unlocked=unlocked)
+
         try:
-            return self._create(spec, xml.domain_xml(spec, sources, self._options, unlocked=unlocked))
+            return self._create(spec, text())
         except AgentRefused as e:
             if not self._options.shares or "CPU tuning is not available" not in e.why:
                 raise
             log.warning("no CPU weights: libvirtd runs guests outside of control groups")
             self._options = replace(self._options, shares=False)
-            return self._create(spec, xml.domain_xml(spec, sources, self._options, unlocked=unlocked))
+            return self._create(spec, text())
 
     def _create(self, spec: DomainSpec, text: str) -> int:
         def start(conn: Any) -> int:
@@ -244,6 +251,36 @@ class Libvirt:
         if self._with(uuid, unplug) is False and not self._lives.wait(gone, DETACH_DEADLINE_S):
             raise Unavailable(f"disk {disk.volume_uuid}", "the guest does not let go of it")
 
+    def plug_nic(self, uuid: str, nic: NicSpec, *, cable: bool) -> None:
+        """Plug a NIC in, or what is plugged in into its segment, with or without its cable."""
+        text = xml.nic_xml(nic, self._segment(nic.network), cable=cable)
+
+        def plug(handle: Any) -> int:
+            if _has_nic(handle, nic):
+                handle.updateDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            else:
+                handle.attachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            return 0
+
+        if self._with(uuid, plug) is None:
+            raise AgentRefused("The host", "AttachNic", "the domain does not run here")
+
+    def unplug_nic(self, uuid: str, nic: NicSpec) -> None:
+        """Ask the guest to let go of a NIC and wait for it."""
+        text = xml.nic_xml(nic, self._segment(nic.network))
+
+        def unplug(handle: Any) -> bool:
+            if not _has_nic(handle, nic):
+                return True
+            handle.detachDeviceFlags(text, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            return False
+
+        def gone() -> bool:
+            return not self._with(uuid, lambda handle: _has_nic(handle, nic))
+
+        if self._with(uuid, unplug) is False and not self._lives.wait(gone, DETACH_DEADLINE_S):
+            raise Unavailable(f"NIC {nic.nic_uuid}", "the guest does not let go of it")
+
     def stats(self) -> AllStats:
         """Return all counters by one call; a domain that hangs is left out, not waited for."""
 
@@ -303,6 +340,11 @@ def _vnc_port(handle: Any) -> int:
 def _has_disk(handle: Any, disk: DiskSpec) -> bool:
     tree = ET.fromstring(handle.XMLDesc(0))  # noqa: S314 - libvirt's own
     return any(e.text == xml.serial(disk.volume_uuid) for e in tree.iterfind("devices/disk/serial"))
+
+
+def _has_nic(handle: Any, nic: NicSpec) -> bool:
+    tree = ET.fromstring(handle.XMLDesc(0))  # noqa: S314 - libvirt's own
+    return any(e.get("address") == nic.mac for e in tree.iterfind("devices/interface/mac"))
 
 
 def domain_stats(uuid: str, row: dict[str, int]) -> DomainStats:

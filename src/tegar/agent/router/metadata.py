@@ -1,4 +1,4 @@
-"""The metadata service of one router: ``python -m tegar.agent.router.metadata HOME``, in its namespace.
+"""The metadata and password services of a router: ``python -m tegar.agent.router.metadata HOME``, in its namespace.
 
 Answers only what the asking address may know: its own guest's data.  Speaks EC2's paths and
 OpenStack's, as cloud-init expects.  Gives root away once the port is open and HOME is held, and
@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 import pwd
-import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-PORT = 80
-FILES = "current/guests"
+PORT, PASSWORD_PORT = 8775, 8776  # the ruleset leads the guests' ports 80 and 8080 here
+FILES, FETCHED = "current/guests", "passwords"
 MAX_REQUESTS = 200  # at a time; more are hung up on, so that no guest can fill the host
 
 
@@ -31,8 +31,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], home: str) -> None:
-        super().__init__(address, Handler)
+    def __init__(self, address: tuple[str, int], handler: type[Handler], home: str) -> None:
+        super().__init__(address, handler)
         self._home = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
 
     def guest(self, ip: str) -> dict[str, Any] | None:
@@ -45,13 +45,32 @@ class Server(ThreadingHTTPServer):
             found: dict[str, Any] = json.load(f)
         return found
 
+    def is_fetched(self, ip: str, password: str) -> bool:
+        """Return whether the guest with that address has said that it has this password."""
+        try:
+            fd = os.open(f"{FETCHED}/{ip}", os.O_RDONLY, dir_fd=self._home)
+        except OSError:
+            return False
+        with os.fdopen(fd, encoding="ascii") as f:
+            return f.read() == _digest(password)
+
+    def note_fetched(self, ip: str, password: str) -> None:
+        """Remember that the guest has this password; only a new one is told from now on."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with os.fdopen(os.open(f"{FETCHED}/{ip}", flags, 0o600, dir_fd=self._home), "w") as f:
+            f.write(_digest(password))
+
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Hang up when too many ask at a time."""
         return threading.active_count() <= MAX_REQUESTS
 
 
+def _digest(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
 class Handler(BaseHTTPRequestHandler):
-    """Reads only; every path is looked up in one table built from the guest's data."""
+    """What both services share."""
 
     server: Server
     server_version = "tegar"
@@ -59,12 +78,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 10
 
-    def do_GET(self) -> None:
-        """Answer the asking guest."""
-        guest = self.server.guest(self.client_address[0])
-        found = answer(guest, self.path.partition("?")[0]) if guest else None
-        body = found if found is not None else b"not found\n"
-        self.send_response(200 if found is not None else 404)
+    def say(self, code: int, body: bytes) -> None:
+        """Answer."""
+        self.send_response(code)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -72,6 +88,35 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: guests could fill the host's log."""
+
+
+class Metadata(Handler):
+    """Reads only; every path is looked up in one table built from the guest's data."""
+
+    def do_GET(self) -> None:
+        """Answer the asking guest."""
+        guest = self.server.guest(self.client_address[0])
+        found = answer(guest, self.path.partition("?")[0]) if guest else None
+        self.say(200 if found is not None else 404, found if found is not None else b"not found\n")
+
+
+class Passwords(Handler):
+    """The protocol's way to fetch a password: it is told until the guest says that it has it, and never again."""
+
+    def do_GET(self) -> None:
+        """Answer by the header of the request."""
+        ip, asked = self.client_address[0], self.headers.get("DomU_Request", "")
+        guest = self.server.guest(ip)
+        if guest is None or asked not in ("send_my_password", "saved_password"):
+            self.say(400, b"bad_request")
+            return
+        password = str(guest.get("password", ""))
+        if asked == "saved_password":
+            self.server.note_fetched(ip, password)
+        if not password or self.server.is_fetched(ip, password):
+            self.say(200, b"saved_password")
+        else:
+            self.say(200, password.encode())
 
 
 def answer(guest: dict[str, Any], path: str) -> bytes | None:
@@ -136,22 +181,13 @@ def _give_root_away() -> None:
     os.setuid(nobody.pw_uid)
 
 
-def _announce(link: str, ip: str) -> None:
-    """Tell the segment where the router is now, for it may have been on another host a moment ago."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
-        s.bind((link, 0))
-        mac, address = s.getsockname()[4], socket.inet_aton(ip)
-        arp = bytes.fromhex("0001080006040001") + mac + address + b"\0" * 6 + address
-        s.send(b"\xff" * 6 + mac + b"\x08\x06" + arp)
-
-
 def main(argv: list[str]) -> None:
-    """Serve ``HOME [LINK IP]`` until killed."""
-    server = Server(("", PORT), argv[0])
-    if len(argv) == 3:
-        _announce(argv[1], argv[2])
+    """Serve ``HOME`` until killed."""
+    server = Server(("", PORT), Metadata, argv[0])
+    passwords = Server(("", PASSWORD_PORT), Passwords, argv[0])
     if os.geteuid() == 0:
         _give_root_away()
+    threading.Thread(target=passwords.serve_forever, name="passwords", daemon=True).start()
     print("ready", flush=True)
     server.serve_forever()
 

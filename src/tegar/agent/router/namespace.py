@@ -1,22 +1,51 @@
-"""The network namespace of a router: made, found, taken away."""
+"""The network namespace of a router: made, its NICs brought to what is wanted, taken away."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tegar.agent import child
-from tegar.agent.bridge import interfaces, ip
+from tegar.agent.host import Segments
 from tegar.agent.places import mounted
-from tegar.agent.router.render import LINK, METADATA_IP
+from tegar.agent.router import links
+from tegar.agent.router.links import Link
+from tegar.agent.segment.links import interfaces, ip
 from tegar.model.router import RouterSpec
+
+ROUTE_PROTOCOL = "84"  # marks the routes that are ours
+SETTINGS = (
+    ("ipv4/ip_forward", 1),
+    ("ipv4/ip_nonlocal_bind", 1),  # the backup of a pair listens at addresses it does not have yet
+    ("ipv4/conf/all/arp_ignore", 1),  # each NIC answers for its own addresses only
+    ("ipv4/conf/all/arp_announce", 2),
+    ("ipv4/conf/all/send_redirects", 0),
+    ("ipv4/conf/default/send_redirects", 0),
+    ("ipv4/conf/all/accept_redirects", 0),
+    ("ipv4/conf/default/accept_redirects", 0),
+    ("ipv4/conf/all/rp_filter", 0),  # the ruleset knows better what may come from where
+    ("ipv6/conf/default/disable_ipv6", 1),
+    ("netfilter/nf_conntrack_tcp_be_liberal", 1),  # flows that another router began live on here
+)
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A NIC that is there."""
+
+    mac: str
+    addresses: frozenset[str]
 
 
 class Namespace:
-    """``tgr-<start of the router's uuid>``, with a veth pair into the bridge of the segment."""
+    """``tgr-<start of the router's uuid>``, with a veth pair into the segment of each network."""
 
     def __init__(self, uuid: str) -> None:
+        self._uuid = uuid
         self.name = f"tgr-{uuid[:8]}"
-        self._port = f"tgr{uuid[:8]}"
 
     def there(self) -> bool:
         """Return whether it exists; a name left over from before the host's last boot does not count."""
@@ -30,31 +59,128 @@ class Namespace:
         """Run a program in the namespace."""
         return child.run(self.enter(*argv), timeout_s=20, what=what, stdin=stdin)
 
-    def make(self, spec: RouterSpec, bridge: str) -> None:
-        """Make the namespace with its NIC and addresses, or complete a half-made one."""
-        what, net = f"router {spec.uuid}", spec.subnets[0]
+    def make(self, spec: RouterSpec, segments: Segments) -> tuple[tuple[str, str], ...]:
+        """Make the namespace with all NICs, addresses and routes that are wanted, or complete it.
+
+        What is there and not wanted stays until ``trim``, for the rules in force may still need it.
+
+        Args:
+            spec: the whole desired state.
+            segments: where NICs are plugged in.
+
+        Returns:
+            The addresses that were not there before, each with its NIC.
+        """
         if not self.there():
             ip("netns", "del", self.name)
-            ip("netns", "add", self.name).must(what)
-        if self._port not in interfaces():
-            ip(
-                "link", "add", self._port, "type", "veth",
-                "peer", "name", LINK, "address", net.mac, "netns", self.name,
-            ).must(what)  # fmt: skip
-        ip("link", "set", self._port, "master", bridge).must(what)
-        ip("link", "set", self._port, "up").must(what)
-        for args in (
-            ("link", "set", "lo", "up"),
-            ("link", "set", LINK, "up"),
-            ("addr", "replace", f"{net.ip}/{net.prefix_len}", "dev", LINK),
-            ("addr", "replace", f"{METADATA_IP}/32", "dev", LINK),
-        ):
-            ip("-n", self.name, *args).must(what)
-        if net.gateway and net.gateway != net.ip:
-            ip("-n", self.name, "route", "replace", "default", "via", net.gateway).must(what)
+            ip("netns", "add", self.name).must(self._what)
+            self._settings()
+        wanted, there, known = links.links(spec), self._nics(), interfaces()
+        for link in wanted:
+            segment, end = segments.ensure(link.network), links.host_end(self._uuid, link.name)
+            nic = there.get(link.name)
+            if nic is None or nic.mac != link.mac or end not in known:
+                there.pop(link.name, None)
+                self._add(link, end)
+                if segment.soft:
+                    self.run("ethtool", "-K", link.name, "tx", "off", what=self._what).must(self._what)
+            if end not in known or known[end].master != segment.bridge:
+                segments.plug(segment, end)
+        added = [(link, ip) for link in wanted for ip in link.addresses if ip not in _held(there, link.name)]
+        self._batch(
+            (
+                *(row for link in wanted for row in _raise(link, new=link.name not in there)),
+                *(f"addr replace {address} dev {link.name}" for link, address in added),
+                *(_way(route) for route in links.routes(spec)),
+            )
+        )
+        return tuple((link.name, address.partition("/")[0]) for link, address in added)
 
-    def remove(self) -> None:
+    def trim(self, spec: RouterSpec, segments: Segments) -> None:
+        """Take away NICs, addresses and routes that are not wanted."""
+        wanted = {link.name: {*link.addresses, *link.floating} for link in links.links(spec)}
+        rows = []
+        for name, nic in self._nics().items():
+            if name not in wanted:
+                _pull(segments, links.host_end(self._uuid, name))
+            else:
+                rows += [f"addr del {address} dev {name}" for address in nic.addresses - wanted[name]]
+        keep = {(route.cidr, route.via) for route in links.routes(spec)}
+        shown = self._ip("-json", "route", "show", "proto", ROUTE_PROTOCOL).must(self._what)
+        for row in json.loads(shown.out or "[]"):
+            cidr = _cidr(row["dst"])
+            if (cidr, row.get("gateway", "")) not in keep:
+                rows.append(f"route del {cidr} via {row.get('gateway', '')} proto {ROUTE_PROTOCOL}")
+        self._batch(rows)
+
+    def remove(self, segments: Segments) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
-        ip("link", "del", self._port)
+        if self.there():
+            for name in self._nics():
+                _pull(segments, links.host_end(self._uuid, name))
         if Path(f"/run/netns/{self.name}").exists():
             ip("netns", "del", self.name)
+
+    @property
+    def _what(self) -> str:
+        return f"router {self._uuid}"
+
+    def _ip(self, *args: str) -> child.Output:
+        return ip("-n", self.name, *args)
+
+    def _settings(self) -> None:
+        rows = "".join(f"echo {value} > /proc/sys/net/{name}\n" for name, value in SETTINGS)
+        self.run("sh", "-c", rows, what=self._what).must(self._what)
+        self._ip("link", "set", "lo", "up").must(self._what)
+
+    def _nics(self) -> dict[str, Nic]:
+        """Return the NICs of ours in the namespace."""
+        shown = self._ip("-json", "addr", "show").must(self._what)
+        rows = json.loads(shown.out or "[]")
+        ours = [row for row in rows if row.get("ifname", "").startswith((links.GUEST, links.PUBLIC))]
+        return {row["ifname"]: Nic(row.get("address", ""), _addresses(row)) for row in ours}
+
+    def _add(self, link: Link, end: str) -> None:
+        ip("link", "del", end)
+        ip(
+            "link", "add", end, "type", "veth",
+            "peer", "name", link.name, "address", link.mac, "netns", self.name,
+        ).must(self._what)  # fmt: skip
+
+    def _batch(self, rows: Iterable[str]) -> None:
+        text = "".join(f"{row}\n" for row in rows)
+        if text:
+            argv = ("ip", "-n", self.name, "-batch", "-")
+            child.run(argv, timeout_s=20, what=self._what, stdin=text).must(self._what)
+
+
+def _pull(segments: Segments, end: str) -> None:
+    segments.unplug(end)
+    ip("link", "del", end)
+
+
+def _held(there: dict[str, Nic], name: str) -> frozenset[str]:
+    return there[name].addresses if name in there else frozenset()
+
+
+def _addresses(row: dict[str, Any]) -> frozenset[str]:
+    found = [a for a in row.get("addr_info", ()) if a.get("family") == "inet"]
+    return frozenset(f"{a['local']}/{a['prefixlen']}" for a in found)
+
+
+def _raise(link: Link, *, new: bool) -> Iterable[str]:
+    if new:
+        yield f"link set {link.name} up"
+        for address, mac in link.neighbours:
+            yield f"neigh replace {address} lladdr {mac} dev {link.name} nud permanent"
+
+
+def _way(route: links.Route) -> str:
+    return f"route replace {route.cidr} via {route.via} dev {route.link} onlink proto {ROUTE_PROTOCOL}"
+
+
+def _cidr(destination: str) -> str:
+    """Return a destination as we write it: ``ip`` says ``default`` and leaves out a length of 32."""
+    if destination == "default":
+        return "0.0.0.0/0"
+    return destination if "/" in destination else f"{destination}/32"

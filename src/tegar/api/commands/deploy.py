@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from tegar.api.views.vm import VmView, vms
 from tegar.kernel.command import ADMIN, UUID, Command, param
-from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, NoSuchEntity, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.units import GIB
-from tegar.ops import access, affinity, deploy
+from tegar.ops import access, affinity, default_network, deploy
 from tegar.ops.ctx import Ctx
 from tegar.ops.deploy import NicWish, Wish
 from tegar.ops.zone import ip as check_ip
-from tegar.store.accounts import Domain
+from tegar.store.accounts import Account, Domain
 from tegar.store.affinity import AffinityGroup
 from tegar.store.hosts import Host
 from tegar.store.images import Template
@@ -76,7 +73,7 @@ class DeployVirtualMachine(Command):
                 zone=self.zone_id,
                 template=self.template_id,
                 offering=self.service_offering_id,
-                nics=self._nics(ctx),
+                nics=self._nics(ctx, owner),
                 name=self.name_ or None,
                 display_name=self.display_name,
                 user_data=self.user_data,
@@ -92,13 +89,13 @@ class DeployVirtualMachine(Command):
             ),
         )
 
-    def _nics(self, ctx: Ctx) -> list[NicWish]:
+    def _nics(self, ctx: Ctx, owner: Account) -> list[NicWish]:
         if self.ip_to_network_list:
             if self.network_ids or self.ip_address:
                 raise Refused("iptonetworklist takes the place of networkids and ipaddress; give one of them")
             return [self._wish(ctx, entry) for entry in self.ip_to_network_list]
         ip, mac = check_ip("ipaddress", self.ip_address) or "", check_mac(self.mac_address)
-        chosen = self.network_ids or self._only_network(ctx)
+        chosen = self.network_ids or default_network.of(ctx, owner, self.zone_id)
         return [NicWish(n, ip if i == 0 else "", mac if i == 0 else "") for i, n in enumerate(chosen)]
 
     def _wish(self, ctx: Ctx, entry: dict[str, str]) -> NicWish:
@@ -109,16 +106,6 @@ class DeployVirtualMachine(Command):
         return NicWish(
             network, check_ip("iptonetworklist.ip", entry.get("ip")) or "", check_mac(entry.get("mac"))
         )
-
-    def _only_network(self, ctx: Ctx) -> list[Network]:
-        """Return the zone's only network that the caller sees, as CloudStack chooses a default."""
-        stmt = select(Network).where(
-            Network.zone_id == self.zone_id.id, live(Network), access.visible(ctx, Network)
-        )
-        found = ctx.s.scalars(stmt.limit(2)).all()
-        if len(found) > 1:
-            raise Refused("networkids is missing, and there is more than one network to choose from")
-        return list(found)
 
 
 def check_mac(text: str | None) -> str:

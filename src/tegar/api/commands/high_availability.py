@@ -9,21 +9,24 @@ from sqlalchemy import select
 from tegar.api.commands.base import List
 from tegar.api.commands.where import only
 from tegar.api.views.high_availability import (
+    CheckRunView,
     LeaseView,
     PendingView,
     ProofView,
     VerdictView,
+    check_runs,
     leases,
     pending,
     proofs,
     verdicts,
 )
-from tegar.kernel.command import ADMIN, param
+from tegar.kernel.command import ADMIN, Command, param
 from tegar.kernel.db import live
 from tegar.kernel.page import Page, matches, paging
 from tegar.ops import high_availability as ops
 from tegar.ops.ctx import Ctx
 from tegar.ops.high_availability import Pending, Verdict
+from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.leases import Death
 from tegar.store.zones import Cluster, Zone
@@ -122,4 +125,42 @@ class ListPendingRestarts(_List):
         return self.cut([p for p in ops.pending(ctx) if word in p.vm.name.lower()])
 
 
-COMMANDS = (CheckHighAvailability, ListHighAvailability, ListDeathProofs, ListPendingRestarts)
+class ListHighAvailabilityChecks(List):
+    """List the checks of what failovers stand on, each night's and those that were asked for; the latest first."""
+
+    name = "listHighAvailabilityChecks"
+    roles = ADMIN
+    envelope = "highavailabilitycheckrun"
+    response = CheckRunView
+    view = staticmethod(check_runs)
+
+    id: HealthCheck | None = param("the check", default=None)
+
+    def run(self, ctx: Ctx) -> Page[HealthCheck]:
+        stmt = only(select(HealthCheck).order_by(HealthCheck.id.desc()), (HealthCheck.id, self.id))
+        if self.keyword:
+            stmt = stmt.where(matches(self.keyword, HealthCheck.findings))
+        return self.fetch(ctx, stmt)
+
+
+class RunHighAvailabilityCheck(Command):
+    """Ask for a check of what failovers stand on; it hurts nobody, and its answer is listed when it is there."""
+
+    name = "runHighAvailabilityCheck"
+    roles = ADMIN
+    envelope = "highavailabilitycheckrun"
+    response = CheckRunView
+    view = staticmethod(check_runs)
+
+    def run(self, ctx: Ctx) -> HealthCheck:
+        return ops.ask_check(ctx)
+
+
+COMMANDS = (
+    CheckHighAvailability,
+    ListHighAvailability,
+    ListDeathProofs,
+    ListPendingRestarts,
+    ListHighAvailabilityChecks,
+    RunHighAvailabilityCheck,
+)

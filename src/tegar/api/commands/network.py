@@ -13,10 +13,12 @@ from tegar.kernel.errors import MissingParameter, NoSuchEntity, Refused
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.model import vlan
-from tegar.model.network import State
+from tegar.model.network import JOINABLE
 from tegar.ops import network as ops
+from tegar.ops import network_create as making
 from tegar.ops import vpc_tier
 from tegar.ops.ctx import Ctx
+from tegar.ops.network_create import NetworkWish
 from tegar.ops.zone import ip
 from tegar.store.accounts import Domain
 from tegar.store.acls import NetworkAclList
@@ -29,29 +31,30 @@ ACL_TYPES = ("Domain", "Account")
 
 
 class CreateNetwork(Command):
-    """Create a shared network: a VLAN of the operator's and the addresses that guests get there."""
+    """Create a network: isolated or L2 for oneself, shared (a VLAN and addresses that an operator gives) for others."""
 
     name = "createNetwork"
     response = NetworkView
+    entity = Network
     view = staticmethod(networks)
 
     name_: str = param("its name", wire="name")
     display_text: str | None = param("what it is for; the name by default", default=None, max_length=1024)
-    network_offering_id: NetworkOffering = param("its offering, of guest type Shared")
+    network_offering_id: NetworkOffering = param("its offering")
     zone_id: Zone = param("the zone")
     physical_network_id: PhysicalNetwork | None = param("its wires; the zone's for guests", default=None)
-    vlan: str | None = param("untagged, or a number from 1 to 4094", default=None)
-    gateway: str | None = param("gateway of its subnet", default=None)
+    vlan: str | None = param("untagged, or a number; of offerings where one is chosen", default=None)
+    gateway: str | None = param("gateway of its subnet; the zone's guest CIDR by default", default=None)
     netmask: str | None = param("netmask of its subnet", default=None)
     start_ip: str | None = param("first address of guests", default=None)
     end_ip: str | None = param("last address of guests; one address without it", default=None)
     network_domain: str | None = param("DNS domain of its guests", default=None)
     dns1: str | None = param("first name server; the zone's by default", default=None)
     dns2: str | None = param("second name server", default=None)
-    acl_type: str = param("Domain or Account: who may use it", default="Domain", choices=ACL_TYPES)
+    acl_type: str | None = param("Domain or Account: who may use it", default=None, choices=ACL_TYPES)
     subdomain_access: bool = param("whether subdomains may use it too", default=True)
-    account: str | None = param("who may use it; with domainid and acltype=Account", default=None)
-    domain_id: Domain | None = param("the domain that may use it; ROOT by default", default=None)
+    account: str | None = param("whose it is; with domainid", default=None)
+    domain_id: Domain | None = param("domain of the account, or that may use a shared network", default=None)
     display_network: bool = param("only true", default=True)
     bypass_vlan_overlap_check: bool = param("only false", default=False)
     project_id: str | None = param("there are no projects", default=None)
@@ -60,49 +63,30 @@ class CreateNetwork(Command):
         "of a tier: its network ACL list; default_deny by default", default=None
     )
 
-    def run(self, ctx: Ctx) -> Network:
-        if self.vpc_id is not None:
-            return self._tier(ctx, self.vpc_id)
-        if self.acl_id is not None:
-            raise Refused("Only tiers of VPCs have network ACLs: give vpcid, or leave aclid out")
-        ops.must_be_shared(ctx, self.network_offering_id)
+    def run(self, ctx: Ctx) -> Network | SagaRow:
         if self.project_id:
             raise NoSuchEntity(self.name.lower(), "projectid", self.project_id)
         if self.bypass_vlan_overlap_check or not self.display_network:
             raise Refused("bypassvlanoverlapcheck=true and displaynetwork=false are not supported")
-        account_id, domain_id = ops.owner_of(ctx, self.acl_type, self.account, self.domain_id)
-        network = Network(
-            name=self.name_,
-            display_text=self.display_text or self.name_,
-            account_id=account_id,
-            domain_id=domain_id,
-            zone_id=self.zone_id.id,
-            offering_id=self.network_offering_id.id,
-            guest_type="Shared",
-            acl_type=self.acl_type,
-            subdomain_access=self.subdomain_access and self.acl_type == "Domain",
-            vlan=self._need("vlan", self.vlan),
-            gateway=self._need("gateway", self.gateway),
-            netmask=self._need("netmask", self.netmask),
-            network_domain=self.network_domain or "",
-            dns1=ip("dns1", self.dns1),
-            dns2=ip("dns2", self.dns2),
-        )
-        start = self._need("startip", self.start_ip)
-        return ops.create(ctx, network, self.zone_id, self.physical_network_id, start=start, end=self.end_ip)
+        if self.vpc_id is not None:
+            return making.bring_up_if_persistent(ctx, self._tier(ctx, self.vpc_id))
+        if self.acl_id is not None:
+            raise Refused("Only tiers of VPCs have network ACLs: give vpcid, or leave aclid out")
+        return making.bring_up_if_persistent(ctx, making.create(ctx, self._wish()))
 
     def _tier(self, ctx: Ctx, vpc: Vpc) -> Network:
-        if self.project_id:
-            raise NoSuchEntity(self.name.lower(), "projectid", self.project_id)
         if self.vlan or self.start_ip or self.end_ip:
             raise Refused(
                 "A tier takes its VLAN from the zone's and all of its subnet: leave vlan, startip, endip out"
             )
+        for name, value in (("gateway", self.gateway), ("netmask", self.netmask)):
+            if not value:
+                raise MissingParameter(self.name.lower(), name)
         tier = vpc_tier.Tier(
             name=self.name_,
             display_text=self.display_text or self.name_,
-            gateway=self._need("gateway", self.gateway),
-            netmask=self._need("netmask", self.netmask),
+            gateway=self.gateway or "",
+            netmask=self.netmask or "",
             network_domain=self.network_domain,
             dns1=ip("dns1", self.dns1),
             dns2=ip("dns2", self.dns2),
@@ -110,10 +94,26 @@ class CreateNetwork(Command):
         offering, wires = self.network_offering_id, self.physical_network_id
         return vpc_tier.make(ctx, vpc, tier, offering, self.acl_id, zone=self.zone_id, physical=wires)
 
-    def _need(self, name: str, value: str | None) -> str:
-        if not value:
-            raise MissingParameter(self.name.lower(), name)
-        return value
+    def _wish(self) -> NetworkWish:
+        return NetworkWish(
+            name=self.name_,
+            display_text=self.display_text or self.name_,
+            offering=self.network_offering_id,
+            zone=self.zone_id,
+            account=self.account,
+            domain=self.domain_id,
+            acl_type=self.acl_type or "",
+            subdomain_access=self.subdomain_access,
+            physical=self.physical_network_id,
+            vlan=self.vlan or "",
+            gateway=self.gateway or "",
+            netmask=self.netmask or "",
+            start=self.start_ip or "",
+            end=self.end_ip or "",
+            network_domain=self.network_domain or "",
+            dns1=ip("dns1", self.dns1),
+            dns2=ip("dns2", self.dns2),
+        )
 
 
 class ListNetworks(OwnedList):
@@ -172,7 +172,7 @@ class ListNetworks(OwnedList):
         if self._none():
             stmt = stmt.where(false())
         if self.can_use_for_deploy is not None:
-            usable = row.state.in_((State.SETUP, State.IMPLEMENTED))
+            usable = row.state.in_(JOINABLE)
             stmt = stmt.where(usable if self.can_use_for_deploy else ~usable)
         for service in self.supported_services or ():
             offered = select(NetworkOffering.id).where(matches(f"{service}=", NetworkOffering.services))

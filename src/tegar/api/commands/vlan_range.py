@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import false, select
+from sqlalchemy import select
 
-from tegar.api.commands.base import List
+from tegar.api.commands.base import List, Success
 from tegar.api.commands.where import only
 from tegar.api.views.vlan_range import VlanRangeView, vlan_ranges
 from tegar.kernel.command import ADMIN, Command, param
@@ -12,7 +12,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import MissingParameter, NoSuchEntity, Refused
 from tegar.kernel.page import Page, matches
 from tegar.model import vlan
-from tegar.ops import access
+from tegar.ops import access, public_range
 from tegar.ops import vlan_range as ops
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Domain
@@ -76,6 +76,65 @@ class CreateVlanIpRange(Command):
         return value
 
 
+class UpdateVlanIpRange(Command):
+    """Give a range of public addresses other ends; nobody may have an address that goes."""
+
+    name = "updateVlanIpRange"
+    roles = ADMIN
+    response = VlanRangeView
+    view = staticmethod(vlan_ranges)
+
+    id: VlanRange = param("the range")
+    start_ip: str | None = param("its first address", default=None)
+    end_ip: str | None = param("its last address", default=None)
+
+    def run(self, ctx: Ctx) -> VlanRange:
+        return public_range.resize(ctx, self.id, start=self.start_ip, end=self.end_ip)
+
+
+class DeleteVlanIpRange(Command):
+    """Remove a range of addresses; nobody may have one of them."""
+
+    name = "deleteVlanIpRange"
+    roles = ADMIN
+
+    id: VlanRange = param("the range")
+
+    def run(self, ctx: Ctx) -> Success:
+        public_range.delete(ctx, self.id)
+        return Success()
+
+
+class DedicatePublicIpRange(Command):
+    """Let only one account, or only one domain, have addresses of a public range."""
+
+    name = "dedicatePublicIpRange"
+    roles = ADMIN
+    response = VlanRangeView
+    view = staticmethod(vlan_ranges)
+
+    id: VlanRange = param("the range")
+    domain_id: Domain = param("the domain, or the account's")
+    account: str | None = param("the account", default=None)
+
+    def run(self, ctx: Ctx) -> VlanRange:
+        owner = access.owner(ctx, self.account, self.domain_id) if self.account else None
+        return public_range.dedicate(ctx, self.id, self.domain_id, owner)
+
+
+class ReleasePublicIpRange(Command):
+    """Let everybody have addresses of a dedicated range again."""
+
+    name = "releasePublicIpRange"
+    roles = ADMIN
+
+    id: VlanRange = param("the range")
+
+    def run(self, ctx: Ctx) -> Success:
+        public_range.release(ctx, self.id)
+        return Success()
+
+
 class ListVlanIpRanges(List):
     """List ranges of addresses."""
 
@@ -90,8 +149,8 @@ class ListVlanIpRanges(List):
     physical_network_id: PhysicalNetwork | None = param("on these wires", default=None)
     for_virtual_network: bool | None = param("true: public ones; false: those of guests", default=None)
     vlan: str | None = param("on this VLAN", default=None)
-    account: str | None = param("dedicated to this account; none are", default=None)
-    domain_id: Domain | None = param("dedicated to this domain; none are", default=None)
+    account: str | None = param("dedicated to this account; with domainid", default=None)
+    domain_id: Domain | None = param("dedicated to this domain", default=None)
     project_id: str | None = param("there are no projects", default=None)
 
     def run(self, ctx: Ctx) -> Page[VlanRange]:
@@ -108,11 +167,20 @@ class ListVlanIpRanges(List):
             (row.for_virtual_network, self.for_virtual_network),
             (row.vlan, vlan.normal(self.vlan) if self.vlan else None),
         )
-        if self.account or self.domain_id:
-            stmt = stmt.where(false())
+        if self.account:
+            stmt = stmt.where(row.account_id == access.owner(ctx, self.account, self.domain_id).id)
+        elif self.domain_id:
+            stmt = stmt.where(row.domain_id == self.domain_id.id)
         if self.keyword:
             stmt = stmt.where(matches(self.keyword, row.start_ip, row.end_ip, row.gateway))
         return self.fetch(ctx, stmt)
 
 
-COMMANDS = (CreateVlanIpRange, ListVlanIpRanges)
+COMMANDS: tuple[type[Command], ...] = (
+    CreateVlanIpRange,
+    ListVlanIpRanges,
+    UpdateVlanIpRange,
+    DeleteVlanIpRange,
+    DedicatePublicIpRange,
+    ReleasePublicIpRange,
+)

@@ -38,6 +38,9 @@ class CreateVPC(Command):
     network_domain: str | None = param("DNS domain of its guests", default=None)
     dns1: str | None = param("first name server; the zone's by default", default=None)
     dns2: str | None = param("second name server", default=None)
+    source_nat_ip_address: str | None = param(
+        "the public address that its guests go out by; any free one by default", default=None
+    )
     start: bool = param("routers stand with the first tier, whatever is said", default=True)
     for_display: bool = param("whether users see it", default=True, wire="fordisplay")
     account: str | None = param("the account that has it; with domainid", default=None)
@@ -62,6 +65,7 @@ class CreateVPC(Command):
             dns1=ip("dns1", self.dns1),
             dns2=ip("dns2", self.dns2),
             shown=self.for_display,
+            source_nat_ip=self.source_nat_ip_address or "",
         )
         return job.done(ctx, ops.create(ctx, wish))
 

@@ -3,11 +3,11 @@
 import { h } from "./dom.js";
 
 const TONES = {
-  good: ["Running", "Up", "Enabled", "Ready", "Implemented", "Active", "Completed", "Download Complete"],
+  good: ["Running", "Up", "Enabled", "Ready", "Implemented", "Active", "Available", "Completed", "Good", "On", "Download Complete"],
   busy: ["Starting", "Stopping", "Migrating", "Creating", "Attaching", "Detaching", "Expunging", "Fetching", "Deleting",
     "Downloading", "Started", "Scheduled", "Pending", "PrepareForMaintenance", "PreparingForShutDown", "ShuttingDown"],
   warn: ["Maintenance", "ReadyToShutDown", "Disconnected", "WARN", "Inactive", "Suspect"],
-  bad: ["Error", "Alert", "Failed", "ERROR", "Down", "Fencing", "ErrorInMaintenance", "Download Error"],
+  bad: ["Error", "Alert", "Fenced", "Failed", "ERROR", "Down", "Fencing", "ErrorInMaintenance", "Download Error"],
   plain: ["INFO"],
   gone: ["Destroyed", "Expunged", "Destroy", "Removed", "Deleted"],
 };

@@ -1,5 +1,6 @@
 // The shell: who is signed in, what is at the side, which page is shown.
 
+import { banner } from "./banner.js";
 import { learn, may, signOut, who, whenSignedOut } from "./client.js";
 import { nounDetail } from "./detail.js";
 import { fill, h } from "./dom.js";
@@ -12,6 +13,7 @@ import { nounTable } from "./table.js";
 const root = document.getElementById("app");
 const main = h("main", { id: "main", tabindex: "-1" });
 let current = null;
+let warning = null;
 
 function leave() {
   current?.stop();
@@ -65,12 +67,16 @@ async function leaveForGood() {
 
 function ask(words) {
   leave();
+  warning?.stop();
+  warning = null;
   document.getElementById("toasts").replaceChildren();
   loginPage(root, words, show);
 }
 
 function show() {
-  fill(root, h("a", { class: "skip", href: "#main", onclick: skip }, "Skip to content"), h("div", { class: "shell" }, side(), main));
+  warning?.stop();
+  warning = banner();
+  fill(root, h("a", { class: "skip", href: "#main", onclick: skip }, "Skip to content"), h("div", { class: "shell" }, side(), h("div", { class: "page" }, warning.element, main)));
   go();
 }
 

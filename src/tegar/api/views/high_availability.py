@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TypedDict
 
 from tegar.api.views.base import date, load
 from tegar.ops.ctx import Ctx
 from tegar.ops.high_availability import PROVIDER, HostHa, Pending, Verdict, of_hosts
+from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.leases import Death, Witness
 from tegar.store.vms import Vm
@@ -101,6 +103,28 @@ class VerdictView(TypedDict, total=False):
     survivable: bool
     reason: str | None
     virtualmachine: list[MoveView]
+
+
+class FindingView(TypedDict, total=False):
+    """One thing that was looked at; without a reason it is good."""
+
+    subject: str
+    what: str
+    shown: str
+    good: bool
+    reason: str | None
+
+
+class CheckRunView(TypedDict, total=False):
+    """A check of what failovers stand on; ``good`` is not there before it has ended."""
+
+    id: str
+    created: str | None
+    ended: str | None
+    good: bool | None
+    total: int
+    bad: int
+    finding: list[FindingView]
 
 
 class WitnessView(TypedDict, total=False):
@@ -261,3 +285,28 @@ def witnesses(ctx: Ctx, rows: Sequence[Witness]) -> list[WitnessView]:
             }
         )
     return views
+
+
+def check_runs(ctx: Ctx, rows: Sequence[HealthCheck]) -> list[CheckRunView]:
+    """Return checks with what they found."""
+    return [
+        {
+            "id": row.uuid,
+            "created": date(row.created_s),
+            "ended": date(row.ended_s),
+            "good": None if row.ended_s is None else not row.bad,
+            "total": row.total,
+            "bad": row.bad,
+            "finding": [
+                {
+                    "subject": found["subject"],
+                    "what": found["what"],
+                    "shown": found["shown"],
+                    "good": not found["why"],
+                    "reason": found["why"] or None,
+                }
+                for found in json.loads(row.findings)
+            ],
+        }
+        for row in rows
+    ]

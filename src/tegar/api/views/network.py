@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from tegar.api.views.base import date, load
 from tegar.model import vlan
-from tegar.model.network import State
+from tegar.model.network import JOINABLE
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain
 from tegar.store.acls import NetworkAclList
@@ -38,9 +38,9 @@ class NetworkView(TypedDict, total=False):
     broadcasturi: str | None
     traffictype: str
     vlan: str | None
-    gateway: str
-    netmask: str
-    cidr: str
+    gateway: str | None
+    netmask: str | None
+    cidr: str | None
     networkdomain: str
     dns1: str | None
     dns2: str | None
@@ -59,6 +59,7 @@ class NetworkView(TypedDict, total=False):
     ispersistent: bool
     issystem: bool
     redundantrouter: bool
+    egressdefaultpolicy: bool
     strechedl2subnet: bool
     supportsvmautoscaling: bool
     related: str
@@ -94,7 +95,8 @@ def networks(ctx: Ctx, rows: Sequence[Network]) -> list[NetworkView]:
             view["aclid"], view["aclname"] = lists[r.acl_list_id].uuid, lists[r.acl_list_id].name
         if ctx.is_admin:
             view["physicalnetworkid"] = physical[r.physical_network_id].uuid
-            view["vlan"], view["broadcasturi"] = r.vlan, vlan.uri(r.vlan)
+            view["vlan"] = r.vlan or None
+            view["broadcasturi"] = vlan.uri(r.vlan, r.broadcast) if r.vlan else None
         views.append(view)
     return views
 
@@ -114,20 +116,18 @@ def _facts(r: Network) -> NetworkView:
         "type": r.guest_type,
         "acltype": r.acl_type,
         "subdomainaccess": r.subdomain_access,
-        "broadcastdomaintype": "Vlan",
+        "broadcastdomaintype": r.broadcast,
         "traffictype": "Guest",
-        "gateway": r.gateway,
-        "netmask": r.netmask,
-        "cidr": r.cidr,
+        "gateway": r.gateway or None,
+        "netmask": r.netmask or None,
+        "cidr": r.cidr or None,
         "networkdomain": r.network_domain,
         "dns1": r.dns1,
         "dns2": r.dns2,
-        "restartrequired": False,
-        "canusefordeploy": r.state in (State.ALLOCATED, State.SETUP, State.IMPLEMENTED),
+        "restartrequired": r.restart_required,
+        "canusefordeploy": r.state in JOINABLE,
         "displaynetwork": True,
-        "ispersistent": False,
         "issystem": False,
-        "redundantrouter": False,
         "strechedl2subnet": False,
         "supportsvmautoscaling": False,
         "related": r.uuid,
@@ -147,4 +147,7 @@ def _offered(offering: NetworkOffering) -> NetworkView:
         "specifyvlan": offering.specify_vlan,
         "specifyipranges": offering.specify_ip_ranges,
         "isdefault": offering.is_default,
+        "ispersistent": offering.persistent,
+        "redundantrouter": offering.redundant,
+        "egressdefaultpolicy": offering.egress_allowed,
     }

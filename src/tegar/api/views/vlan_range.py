@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from tegar.api.views.base import load, uuid_of
+from tegar.api.views.base import load, path_of, uuid_of
 from tegar.model import vlan
 from tegar.model.span import subnet
 from tegar.ops.ctx import Ctx
+from tegar.store.accounts import Account, Domain
 from tegar.store.networks import Network, VlanRange
 from tegar.store.zones import PhysicalNetwork, Zone
 
@@ -28,6 +29,10 @@ class VlanRangeView(TypedDict, total=False):
     cidr: str
     startip: str
     endip: str
+    account: str | None
+    domainid: str | None
+    domain: str | None
+    domainpath: str | None
 
 
 def vlan_ranges(ctx: Ctx, rows: Sequence[VlanRange]) -> list[VlanRangeView]:
@@ -35,6 +40,8 @@ def vlan_ranges(ctx: Ctx, rows: Sequence[VlanRange]) -> list[VlanRangeView]:
     zones = load(ctx.s, Zone, (r.zone_id for r in rows))
     networks = load(ctx.s, Network, (r.network_id for r in rows))
     physical = load(ctx.s, PhysicalNetwork, (r.physical_network_id for r in rows))
+    accounts = load(ctx.s, Account, (r.account_id for r in rows))
+    domains = load(ctx.s, Domain, (r.domain_id for r in rows))
     return [
         {
             "id": r.uuid,
@@ -49,6 +56,10 @@ def vlan_ranges(ctx: Ctx, rows: Sequence[VlanRange]) -> list[VlanRangeView]:
             "cidr": str(subnet(r.gateway, r.netmask).network),
             "startip": r.start_ip,
             "endip": r.end_ip,
+            "account": accounts[r.account_id].name if r.account_id is not None else None,
+            "domainid": uuid_of(domains, r.domain_id),
+            "domain": domains[r.domain_id].name if r.domain_id is not None else None,
+            "domainpath": path_of(domains[r.domain_id]) if r.domain_id is not None else None,
         }
         for r in rows
     ]

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from tegar.api.views.affinity import GroupOfVm, groups_of_vms
 from tegar.api.views.base import date, load, path_of, uuid_of
+from tegar.api.views.nic import NicView, nic_view
 from tegar.kernel.db import live
 from tegar.model.vm import HOLDS_HOST
 from tegar.ops.ctx import Ctx
@@ -23,27 +24,6 @@ from tegar.store.vms import Vm, VmStat
 from tegar.store.zones import Zone
 
 MIB = 1024 * 1024
-
-
-class NicView(TypedDict, total=False):
-    """An interface of a VM."""
-
-    id: str
-    networkid: str
-    networkname: str
-    netmask: str
-    gateway: str
-    ipaddress: str
-    macaddress: str
-    isdefault: bool
-    traffictype: str
-    type: str
-    deviceid: str
-    broadcasturi: str
-    isolationuri: str
-    virtualmachineid: str | None
-    secondaryip: list[dict[str, Any]]
-    extradhcpoption: list[dict[str, Any]]
 
 
 class VmView(TypedDict, total=False):
@@ -119,27 +99,7 @@ def _nics(ctx: Ctx, rows: Sequence[Vm]) -> dict[int, list[NicView]]:
         .order_by(Nic.device_id)
     )
     for nic, network, vm_uuid in ctx.s.execute(stmt):
-        uri = f"vlan://{network.vlan}"
-        found[nic.vm_id or 0].append(
-            {
-                "id": nic.uuid,
-                "networkid": network.uuid,
-                "networkname": network.name,
-                "netmask": network.netmask,
-                "gateway": network.gateway,
-                "ipaddress": nic.ip,
-                "macaddress": nic.mac,
-                "isdefault": nic.is_default,
-                "traffictype": "Guest",
-                "type": network.guest_type,
-                "deviceid": str(nic.device_id),
-                "broadcasturi": uri,
-                "isolationuri": uri,
-                "virtualmachineid": vm_uuid,
-                "secondaryip": [],
-                "extradhcpoption": [],
-            }
-        )
+        found[nic.vm_id or 0].append(nic_view(nic, network, vm_uuid))
     return found
 
 
@@ -224,7 +184,7 @@ def vms(ctx: Ctx, rows: Sequence[Vm]) -> list[VmView]:
             "securitygroup": [],
             "affinitygroup": groups[r.id],
             "nic": nics[r.id],
-            "ipaddress": nics[r.id][0]["ipaddress"] if nics[r.id] else None,
+            "ipaddress": nics[r.id][0].get("ipaddress") if nics[r.id] else None,
             "hypervisor": r.hypervisor,
             "instancename": r.instance_name if ctx.is_admin else None,
             "details": json.loads(r.details),

@@ -1,9 +1,15 @@
-"""Many VMs at once, on simulated hosts: one host of twenty dies with its share of a thousand."""
+"""Many VMs at once, on simulated hosts: one host of twenty dies with its share of a thousand.
+
+They are of several priorities.  The log of their restarts must show that none began before all that are
+more urgent ran again.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +17,9 @@ import httpx
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from tegar.kernel import codec
 from tegar.kernel.db import Db
+from tegar.kernel.saga import SagaLog, SagaRow
 from tegar.main import furnish
 from tegar.main.client import Client
 from tegar.main.config import config_in
@@ -21,10 +29,13 @@ from tegar.main.drill.story import from_logs, from_rows
 from tegar.main.local import Place, free_port, until
 from tegar.main.up import up
 from tegar.model.vm import State
+from tegar.saga.vm_restart import RESTART_VM, RestartVm, bring_up, say_running
 from tegar.store.hosts import Host
+from tegar.store.leases import HostLease
 from tegar.store.vms import Vm
 
 HOSTS, VMS, CALLERS = 20, 1000, 16
+PRIORITIES = (0, 2, 4)
 PATIENCE_S = 120.0
 
 
@@ -52,9 +63,10 @@ def _deploy(api: Client, say: Say) -> None:
     say(f"deploying {len(wanted)} VMs")
 
     def deploy(name: str) -> None:
+        priority = PRIORITIES[int(name.removeprefix("mass")) % len(PRIORITIES)]
         api.job(
             "deployVirtualMachine", name=name, zoneid=zone, templateid=template, serviceofferingid=offered,
-            networkids=network,
+            networkids=network, **{"details[0].ha.priority": priority},
         )  # fmt: skip
 
     with ThreadPoolExecutor(CALLERS) as pool:
@@ -81,14 +93,57 @@ def _run(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], 
     state = httpx.get(f"http://127.0.0.1:{facts['sim_port']}/state", trust_env=False, timeout=60).json()
     violations = state["violations"]
     httpx.post(control, json={"host": host, "power": "on"}, trust_env=False, timeout=30).raise_for_status()
-    if not until(lambda: _host_up(api, host), PATIENCE_S, 0.3):
+    if not until(lambda: _host_up(api, host) and db.read(_leases_live), PATIENCE_S, 0.3):
         raise DrillError(f"host {host} did not come back")
-    failure = "" if done else f"{len(vms) - len(order)} VMs were not started again"
-    say(f"run {number}: {seconds} s")
+    early = out_of_order(db.read(lambda s: _restarts(s, fault_s)))
+    failures = [] if done else [f"{len(vms) - len(order)} VMs were not started again"]
+    failures += [f"{len(early)} VMs began before more urgent ones ran"] if early else []
+    say(f"run {number}: {seconds} s, {len(vms)} VMs, {len(early)} out of order")
     return Run(
-        number, fault_s, seconds, 0, len(violations), failure, sorted(marks, key=lambda m: m.at_s),
-        {"vms": float(len(vms))},
+        number, fault_s, seconds, 0, len(violations), "; ".join(failures), sorted(marks, key=lambda m: m.at_s),
+        {"vms": float(len(vms)), "out_of_order": float(len(early))},
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """When the restart of a VM began, and when the VM ran; None: it has not yet."""
+
+    vm_id: int
+    priority: int
+    began_s: float
+    ran_s: float | None
+
+
+def out_of_order(restarts: Sequence[Restarted]) -> list[int]:
+    """Return the VMs whose restart began before all that are more urgent ran."""
+    found = []
+    for mine in restarts:
+        urgent = [other.ran_s for other in restarts if other.priority < mine.priority]
+        if any(ran_s is None or ran_s > mine.began_s for ran_s in urgent):
+            found.append(mine.vm_id)
+    return found
+
+
+def _restarts(s: Session, since_s: float) -> list[Restarted]:
+    """Return the restarts since a moment, by the log of their sagas."""
+    entries = select(SagaRow.params, SagaLog.saga_id, SagaLog.step, SagaLog.what, SagaLog.at_s).join(
+        SagaRow, SagaRow.id == SagaLog.saga_id
+    )
+    mine = entries.where(SagaRow.name == RESTART_VM.name, SagaLog.at_s >= since_s).order_by(SagaLog.id)
+    began, ran, vm_of = dict[int, float](), dict[int, float](), dict[int, int]()
+    for params, saga_id, step, what, at_s in s.execute(mine):
+        vm_of[saga_id] = codec.decode(RestartVm, params).vm_id
+        if (step, what) == (bring_up.__name__, "begin"):
+            began.setdefault(saga_id, at_s)
+        elif (step, what) == (say_running.__name__, "done"):
+            ran[saga_id] = at_s
+    of = dict(s.execute(select(Vm.id, Vm.ha_priority).where(Vm.id.in_(vm_of.values()))).tuples().all())
+    return [Restarted(vm_of[id], of[vm_of[id]], at_s, ran.get(id)) for id, at_s in began.items()]
+
+
+def _leases_live(s: Session) -> bool:
+    return all(state == "live" for state in s.scalars(select(HostLease.state)))
 
 
 def _victim(s: Session) -> tuple[int, str, list[int]]:

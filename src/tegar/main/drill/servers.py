@@ -30,15 +30,20 @@ from tegar.main.bench.stage import percentile
 from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
 from tegar.main.down import take_down
+from tegar.main.drill.stage import offering
 from tegar.main.local import LocalError, Place, free_port, processes, until
 from tegar.main.several import Several
 from tegar.main.up import up
+from tegar.store.leases import HostLease
+from tegar.store.restarts import Restart
 from tegar.store.servers import Server
+from tegar.store.vms import Vm
 
 SERVERS, HOSTS = 3, 3
 ASK_EVERY_S = 0.05
 SLOW_S = 2.0  # how long a start or a migration takes: time to be killed in
 PATIENCE_S = 60.0
+GUARDED = "guarded"
 
 Say = Callable[[str], None]
 
@@ -110,6 +115,22 @@ class Stage:
         wanted = select(SagaLog.id).where(SagaLog.saga_id == saga_id, SagaLog.step == step)
         return self.db.read(lambda s: s.scalars(wanted).first()) is not None
 
+    def restart_of(self, vm_uuid: str) -> str | None:
+        """Return the uuid of the saga that restarts a VM after its host's death, None while there is none."""
+        wanted = (
+            select(SagaRow.uuid)
+            .join(Restart, Restart.saga_id == SagaRow.id)
+            .join(Vm, Vm.id == Restart.vm_id)
+            .where(Vm.uuid == vm_uuid, SagaRow.state.in_(OPEN))
+        )
+        return self.db.read(lambda s: s.scalars(wanted).first())
+
+    def whole(self) -> bool:
+        """Return whether every host is Up and holds a lease."""
+        hosts = self.api("listHosts", type="Routing", pagesize=-1).get("host", [])
+        leases = self.db.read(lambda s: s.scalars(select(HostLease.state)).all())
+        return all(h["state"] == "Up" for h in hosts) and all(state == "live" for state in leases)
+
     def server_of(self, run: str) -> str:
         """Return the name of the server that is this owner of sagas."""
         return self.db.read(lambda s: s.scalars(select(Server.name).where(Server.run == run)).one())
@@ -152,15 +173,18 @@ def _kill_owner(stage: Stage, uuid: str, step: str) -> tuple[str, str, float]:
     return name, run, time.monotonic()
 
 
-def _one(stage: Stage, asker: Asker, uuid: str, step: str) -> Outcome:
-    """Kill the owner of a job and measure what follows; afterwards all servers are there again."""
+def _one(stage: Stage, asker: Asker, uuid: str, step: str, seen: Callable[[], bool] | None = None) -> Outcome:
+    """Kill the owner of a job and measure what follows; afterwards all servers are there again.
+
+    *seen* says whether its effect can be seen from outside; without it the API must say that the job succeeded.
+    """
     asker.taken_gap_s()
     name, run, killed_s = _kill_owner(stage, uuid, step)
     until(lambda: stage.saga(uuid).owner != run, PATIENCE_S, 0.02)
     taken_over_s = time.monotonic() - killed_s
     until(lambda: stage.saga(uuid).state not in OPEN, PATIENCE_S, 0.02)
     done_s = time.monotonic() - killed_s
-    done = stage.saga(uuid).state == State.DONE and _told(stage, uuid)
+    done = stage.saga(uuid).state == State.DONE and (seen() if seen else _told(stage, uuid))
     gap_s = asker.taken_gap_s()
     several.start_server(stage.cloud, name)
     several.wait_ready(stage.cloud, name)
@@ -241,7 +265,46 @@ def measure_migrate(say: Say, runs: int) -> dict[str, Any]:
     return _measure("server-death-migrate", say, runs, once)
 
 
+def measure_failover(say: Say, runs: int) -> dict[str, Any]:
+    """Kill the server that starts a dead host's VM elsewhere; ``seconds`` are to the take-over."""
+
+    def once(stage: Stage, asker: Asker, n: int) -> Outcome:
+        vm = _guarded_vm(stage)
+        stage.control(times={"start_s": SLOW_S})
+        stage.control(host=vm["hostname"], power="off")
+        if not until(lambda: stage.restart_of(vm["id"]), PATIENCE_S, 0.02):
+            raise LocalError(f"VM {vm['name']} was not restarted")
+        uuid = stage.restart_of(vm["id"]) or ""
+
+        def elsewhere() -> bool:
+            now = stage.api.first("listVirtualMachines", "virtualmachine", id=vm["id"], listall=True)
+            return bool(now["state"] == "Running" and now["hostname"] != vm["hostname"])
+
+        found = _one(stage, asker, uuid, "bring_up", elsewhere)
+        stage.control(host=vm["hostname"], power="on")
+        if not until(stage.whole, PATIENCE_S, 0.2):
+            raise LocalError(f"host {vm['hostname']} did not come back")
+        return found
+
+    return _measure("server-death-failover", say, runs, once)
+
+
+def _guarded_vm(stage: Stage) -> dict[str, Any]:
+    """Return a VM that runs and is restarted elsewhere when its host dies."""
+    found: dict[str, Any] | None = stage.api.first(
+        "listVirtualMachines", "virtualmachine", name=GUARDED, listall=True
+    )
+    if found is None:
+        like = stage.api.first("listVirtualMachines", "virtualmachine", listall=True)
+        found = stage.api.job(
+            "deployVirtualMachine", name=GUARDED, zoneid=like["zoneid"], templateid=like["templateid"],
+            serviceofferingid=offering(stage.api), networkids=like["nic"][0]["networkid"],
+        )["virtualmachine"]  # fmt: skip
+    return found
+
+
 DRILLS: dict[str, Callable[[Say, int], dict[str, Any]]] = {
     "server-death-deploy": measure_deploy,
     "server-death-migrate": measure_migrate,
+    "server-death-failover": measure_failover,
 }

@@ -16,11 +16,12 @@ from sqlalchemy import select, text
 from tegar.kernel.db import Db
 from tegar.kernel.lease import Lease
 from tegar.lab.cloud import Lab, LabHost, attach
-from tegar.main import furnish
+from tegar.main import furnish, several
 from tegar.main.client import ApiFailed, Client
 from tegar.main.config import config_in
 from tegar.main.drill.prober import get
 from tegar.main.local import Place, free_port, processes, until
+from tegar.main.several import Several
 from tegar.main.up import up
 from tegar.store.leases import HostLease
 
@@ -72,6 +73,7 @@ class Stage:
     lab: Lab
     db: Db
     say: Say
+    servers: Several | None = None
     guests: list[Guest] = field(default_factory=list)
 
     def host_of(self, guest: Guest) -> LabHost:
@@ -145,6 +147,10 @@ class Stage:
             host.power_on()
         for witness in self.lab.witnesses.values():
             witness.power_on()
+        if self.servers is not None:
+            for name in self.servers.names:
+                several.start_server(self.servers, name)
+                several.wait_ready(self.servers, name)
         why = ["?"]
         end_s, helped = time.monotonic() + RESTORE_S, False
 
@@ -187,7 +193,8 @@ def open_stage(root: Path, needs: Needs, say: Say) -> Stage:
     if facts["simulated"] or lab is None:
         raise DrillError("this drill needs real hosts: root, and the packages of the lab")
     api = Client(facts["endpoint"], facts["apikey"], facts["secretkey"])
-    stage = Stage(place, api, lab, Db(config_in(place.state).url), say)
+    servers = Several(place, needs.servers, int(facts["port"])) if needs.servers > 1 else None
+    stage = Stage(place, api, lab, Db(config_in(place.state).url), say, servers)
     _quiet_hello(api)
     stage.guests += [_guest(api, f"drill{i}", say) for i in range(1, needs.vms + 1)]
     for guest in stage.guests:

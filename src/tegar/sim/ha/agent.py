@@ -86,6 +86,13 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Drop:
+    """Let a copy that was never let run not be here; one that was stays."""
+
+    vm: str
+
+
+@dataclass(frozen=True)
 class Look:
     """Which VMs are here, and which boot is this?"""
 
@@ -96,3 +103,4 @@ class Seen:
 
     boot: str
     vms: frozenset[str]
+    waiting: frozenset[str] = frozenset()  # those that were never let run

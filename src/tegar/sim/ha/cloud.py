@@ -32,6 +32,7 @@ from tegar.ops.ctx import World as OpsWorld
 from tegar.sim.ha.baton import Stage, StageClock, StageLocks
 from tegar.sim.ha.cloud_ground import BUILT, KEY, WITNESSES, Ground, fast_folder, template, uuid_of
 from tegar.sim.ha.cloud_host import CloudHands, CloudHost, CloudPower
+from tegar.sim.ha.cloud_room import Room, fill
 from tegar.sim.ha.engine import Engine
 from tegar.sim.ha.host import Bmc
 from tegar.sim.ha.office import Office
@@ -68,9 +69,20 @@ class Cloud:
         vms: int,
         servers: int,
         bmcs: tuple[str, ...] = (),
+        slots: int = 0,
         probe: Callable[[Cloud, Office], Any] = lambda _cloud, _office: None,
     ) -> None:
-        """Begin with all up and VMs asked for."""
+        """Begin with all up and VMs asked for.
+
+        Args:
+            seed: decides everything.
+            hosts: how many there are.
+            vms: how many VMs with HA are asked for.
+            servers: how many management servers there are.
+            bmcs: the names of hosts whose power can be cut.
+            slots: so many VMs has each host room for, and that room is watched; 0: for all.
+            probe: what looks at the points of a server's sagas.
+        """
         self.seed, self.engine = seed, Engine(seed)
         self._chance, self._uuid4 = random.getstate(), uuids.uuid4
         names_of = random.Random(seed * 2)  # noqa: S311 - a simulation: names decide the order of things
@@ -92,6 +104,9 @@ class Cloud:
         self.probe = partial(probe, self)
         self._world_of_guard(hosts)
         self._prepare()
+        self.room = Room(self) if slots else None
+        if slots:
+            self.db.tx(lambda s: fill(s, slots))
         names = [f"m{n}" for n in range(1, servers + 1)]
         self.power = CloudPower(self, bmcs)
         self.offset_s = {name: self.engine.rng.uniform(0, 1e5) for name in names}
@@ -180,9 +195,16 @@ class Cloud:
 
     def _deploy(self) -> None:
         for n, uuid in enumerate(self.vms, 1):
-            self.some_server().do(lambda s, n=n, u=uuid: self._deploy_one(s, n, u))  # type: ignore[misc]
+            self.some_server().do(partial(self._deploy_one, n=n, uuid=uuid, ha=True))
 
-    def _deploy_one(self, s: Session, n: int, uuid: str) -> None:
+    def deploy_another(self) -> None:
+        """A user asks for one more VM, without HA."""
+        n = len(self.vms) + 1
+        self.vms.append(uuid_of("vm", n))
+        self.log(f"vm{n}, without HA, is asked for")
+        self.some_server().do(partial(self._deploy_one, n=n, uuid=self.vms[-1], ha=False))
+
+    def _deploy_one(self, s: Session, *, n: int, uuid: str, ha: bool) -> None:
         ctx = self.ctx(s)
         offering = s.scalars(select(ServiceOffering).where(ServiceOffering.name == "one")).one()
         wish = deploy.Wish(
@@ -195,7 +217,7 @@ class Cloud:
         )
         saga = deploy.deploy(ctx, wish)
         vm = s.scalars(select(Vm).where(Vm.name == f"vm{n}")).one()
-        vm.uuid, vm.ha = uuid, True
+        vm.uuid, vm.ha = uuid, ha
         s.execute(delete(Nic).where(Nic.vm_id == vm.id))  # routers are another story, and wait for real locks
         assert saga is not None
 
@@ -257,6 +279,8 @@ class Cloud:
         """
         if self.world.violations:
             self.engine.violate(self.world.violations[0])
+        if self.room is not None:
+            self.room.check()
 
     def run(self, seconds: float) -> None:
         """Let time pass."""

@@ -26,8 +26,8 @@ WARM_S = 4.0
 CRITICAL = 50
 
 
-def run_cloud(seed: int) -> list[str]:
-    """Run a seed to its end and return the story.
+def run_cloud(seed: int, *, slots: int = 0) -> list[str]:
+    """Run a seed to its end and return the story; with *slots* in a cloud where room is scarce.
 
     Raises:
         Violation: something impossible happened, or all did not become well again.
@@ -40,6 +40,7 @@ def run_cloud(seed: int) -> list[str]:
         vms=rng.choice((1, 2, 3)),
         servers=rng.choice((1, 2, 2, 3)),
         bmcs=tuple(f"h{n}" for n in range(1, hosts + 1) if rng.random() < 0.2),
+        slots=slots,
         probe=Ambush,
     )
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))
@@ -51,12 +52,12 @@ def run_cloud(seed: int) -> list[str]:
         structlog.reset_defaults()
 
 
-def broken_clouds(first: int, count: int) -> list[tuple[int, str]]:
-    """Run seeds; return those that break an invariant, and what they say."""
+def broken_clouds(first: int, count: int, *, slots: int = 0) -> list[tuple[int, str]]:
+    """Run seeds; return those that break an invariant, and what they say; with *slots* where room is scarce."""
     found = []
     for seed in range(first, first + count):
         try:
-            run_cloud(seed)
+            run_cloud(seed, slots=slots)
         except Violation as e:
             found.append((seed, str(e).splitlines()[0].partition(": ")[2]))
     return found
@@ -75,6 +76,9 @@ def _befall(cloud: Cloud) -> None:
     faults = [rng.choice(FAULTS) for _ in range(count)]
     if lose_commits in faults:  # what witnesses and database both forgot nobody knows; see docs/ha.md
         faults = [stop_server if fault is crash_witness else fault for fault in faults]
+    if cloud.room is not None:
+        for _ in range(4):
+            cloud.engine.after(rng.uniform(0, chaos_s), cloud.deploy_another)
     for fault in faults:
         cloud.engine.after(rng.uniform(0, chaos_s), fault, cloud)
     cloud.run(chaos_s + rng.choice((0.5, 5.0, 12.0)))

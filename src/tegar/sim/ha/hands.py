@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tegar.guard.warden import Order, Report, Verb
-from tegar.sim.ha.agent import Ended, Look, Move, Permit, Resume, Seen, Start, Stop
+from tegar.sim.ha.agent import Drop, Ended, Look, Move, Permit, Resume, Seen, Start, Stop
 from tegar.sim.ha.process import Process
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Copy:
     ran: bool = False  # before: its start was judged
     admitted: bool = True
     moving: bool = False
+    as_of: int | None = None  # it arrived with the memory of the copy that was the VM's n-th to write
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,12 @@ class Hands(Process):
     def _answer(self, it: Asked) -> None:
         question = it.question
         if isinstance(question, Look):
-            it.answer(Seen(self.boot, frozenset(self.copies)))
+            waiting = frozenset(vm for vm, copy in self.copies.items() if not copy.admitted)
+            it.answer(Seen(self.boot, frozenset(self.copies), waiting))
+        elif isinstance(question, Drop):
+            if question.vm in self.copies and not self.copies[question.vm].admitted:
+                self._stop(question.vm)
+            it.answer("done")
         elif question.fence.number < self.host.fences.get(question.fence.saga, 0):
             it.answer("refused")
         else:
@@ -119,7 +125,8 @@ class Hands(Process):
                 self._act = lambda: self._start(it, answer)
 
     def _start(self, it: Start | Resume, answer: Callable[[Any], None]) -> None:
-        copy = self.copies.get(it.vm) or Copy(it.vm, 0, self.host, self.boot, self.open_epoch)
+        copy = self.copies.get(it.vm) if isinstance(it, Resume) else None
+        copy = copy or Copy(it.vm, 0, self.host, self.boot, self.open_epoch)
         copy.vm_epoch, copy.admitted = it.permit.vm_epoch, True
         self.copies[it.vm] = copy
         self.host.world.engine.say(

@@ -240,7 +240,9 @@ class Host:
         self.vm_epochs[copy.vm] = copy.vm_epoch + 1  # a late order to start it here is void
         world.sql.ended[copy.vm, copy.vm_epoch] = f"moved to {it.to}"
         world.engine.say(f"{there.name}: {copy.vm} has arrived, paused")
-        there.hands.arrive(Copy(copy.vm, it.vm_epoch, there, there.boot, there.opened_epoch, admitted=False))
+        arrived = Copy(copy.vm, it.vm_epoch, there, there.boot, there.opened_epoch, admitted=False)
+        arrived.as_of = world.wrote[copy.vm]
+        there.hands.arrive(arrived)
         answer("done")
 
     def _hear(self, sender: str, message: Any) -> None:

@@ -28,6 +28,7 @@ from tegar.saga.table import SAGAS
 from tegar.sim.ha.baton import Stage, StageClock
 from tegar.sim.hosts import answer
 from tegar.sim.links import host_of
+from tegar.store.leases import latest_proof
 
 if TYPE_CHECKING:
     from tegar.sim.ha.cloud import Cloud
@@ -220,7 +221,13 @@ class Office:
         while runner is None:
             try:
                 runner = Runner(
-                    self.db, self.env, SAGAS, self.clock, name=self.name, probe=self.cloud.probe(self)
+                    self.db,
+                    self.env,
+                    SAGAS,
+                    self.clock,
+                    name=self.name,
+                    probe=self.cloud.probe(self),
+                    news=latest_proof,
                 )
             except TegarError:
                 self.clock.sleep(1.0)

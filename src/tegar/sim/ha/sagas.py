@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tegar.ha.decide import LeaseId
-from tegar.sim.ha.agent import Fence, Look, Move, Permit, Resume, Start, Stop
+from tegar.sim.ha.agent import Drop, Fence, Look, Move, Permit, Resume, Start, Stop
 from tegar.sim.ha.sql import Away, Fenced, Place, SagaRow, Tables, VmRow
 
 if TYPE_CHECKING:
@@ -136,7 +136,6 @@ class Sagas:
             raise Unanswered("its epoch was raised meanwhile")
         place = Place(target, epoch + 1)
         t.put(vm, replace(row, epoch=place.vm_epoch, epoch_owner=self.world.new_uuid()))
-        self.world.sql.placed(vm, place)
         return place
 
     def _permit(self, t: Tables, vm: str, host: str, epoch: int) -> Place:
@@ -172,6 +171,7 @@ class Sagas:
         place, owner = self._tx(saga, prepare)
         if not (yield from self.server.record(saga.vm, place.vm_epoch, owner)):
             raise Disputed(DISPUTED)
+        self.world.sql.placed(saga.vm, place)
         self.server.reach("granted")
         yield 0.001
         return Permit(place.lease.boot, place.lease.epoch, place.vm_epoch)
@@ -253,6 +253,8 @@ class Sagas:
             for vm, version in rows.items():
                 if vm not in seen.vms:
                     self.world.sql.tx(self.server.uuid, partial(self._gone, vm=vm, version=version))
+                elif vm in seen.waiting:
+                    yield from self.server.ask(host, Drop(vm))
         except (Away, Unanswered):
             return
 

@@ -167,7 +167,7 @@ class Sql:
             return False
 
     def placed(self, vm: str, place: Place) -> None:
-        """Note a place for the invariants."""
+        """Note a place for the invariants, once the witnesses granted it: before, nothing can run there."""
         known = self.places.setdefault(vm, [])
         if place not in known:
             known.append(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -108,6 +108,7 @@ class World:
         self.net = Net(self.engine, wire=plan.wire)
         self.longest_dead_s = max(timing.dead_s for timing in plan.hosts)
         self.writers: dict[str, Copy] = {}
+        self.wrote: Counter[str] = Counter()  # how many copies of a VM ever wrote
         self.leased_boots: dict[str, set[str]] = {}
         self.accepted_s: dict[tuple[str, str], deque[float]] = {}
         self.witnesses: dict[str, WitnessNode] = {}
@@ -236,6 +237,10 @@ class World:
             self.engine.violate(
                 f"{copy.vm} started on {copy.host.name} without a recorded proof for {lacking}"
             )
+        if not copy.ran:
+            if copy.as_of not in (None, self.wrote[copy.vm]):
+                self.engine.violate(f"{copy.vm} goes on with memory that is older than its disks")
+            self.wrote[copy.vm] += 1
         copy.writing = copy.ran = True
         self.writers[copy.vm] = copy
 

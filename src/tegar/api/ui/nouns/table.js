@@ -2,6 +2,7 @@
 
 import account from "./account.js";
 import affinity from "./affinity.js";
+import check from "./check.js";
 import cluster from "./cluster.js";
 import disk_offering from "./disk_offering.js";
 import domain from "./domain.js";
@@ -35,7 +36,7 @@ export const GROUPS = [
   ["Storage", [volume, disk_offering, pool, image_store]],
   ["Network", [network, network_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
-  ["High availability", [lease, restart, proof, failover, witness]],
+  ["High availability", [lease, restart, proof, failover, check, witness]],
   ["Cloud", [event, job, domain, account, user, setting, server]],
 ];
 

@@ -1,0 +1,146 @@
+"""Bring rules and processes of a router to the bundle in force, disturbing only what has to be."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tegar.agent import child
+from tegar.agent.router import bundles, counters, flows, haproxy
+from tegar.agent.router.namespace import Namespace
+from tegar.agent.router.process import Daemon
+from tegar.model.router import RouterSpec
+
+EVERYTHING = frozenset({"*"})  # nothing is known of what changed
+
+
+def _hang_up(home: Path, process: Daemon) -> None:
+    process.signal(signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of a router: how it is started, and which files it needs a restart or only a reload for."""
+
+    name: str
+    conf: str  # it runs when the bundle has this file
+    argv: Callable[[Path], tuple[str, ...]]
+    ready: str
+    restart_for: frozenset[str] = frozenset()
+    reload_for: tuple[str, ...] = ()  # beginnings of names
+    reload: Callable[[Path, Daemon], None] = _hang_up
+
+
+SERVICES = (
+    Service(
+        "dnsmasq", "dnsmasq.conf",
+        lambda home: ("dnsmasq", "--keep-in-foreground", f"--conf-file={home}/current/dnsmasq.conf"),
+        ready="started, version",
+        restart_for=frozenset({"dnsmasq.conf"}),
+        reload_for=("dhcp-hosts", "hosts"),
+    ),
+    Service(
+        "metadata", "guests",
+        lambda home: child.python("tegar.agent.router.metadata", str(home)),
+        ready="ready",
+    ),
+    Service(
+        "haproxy", "haproxy.cfg", haproxy.argv, ready="Loading success",
+        reload_for=("haproxy.cfg", "certificates/"), reload=haproxy.reload,
+    ),
+)  # fmt: skip
+
+
+def try_out(space: Namespace, home: Path, files: Path) -> None:
+    """Let the programs read the new files before they are in force."""
+    conf = files / "dnsmasq.conf"
+    if conf.exists():
+        child.run(("dnsmasq", "--test", f"--conf-file={conf}"), timeout_s=10, what="dnsmasq").must(
+            "dnsmasq --test"
+        )
+    if (files / "haproxy.cfg").exists():
+        haproxy.try_out(home, files)
+    space.run("nft", "--check", "-f", str(files / "rules.nft"), what="nft").must("nft --check")
+
+
+def serve(
+    space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[str], before: RouterSpec | None = None
+) -> None:
+    """Bring everything to the bundle in force.
+
+    Args:
+        space: where the router lives.
+        home: its directory.
+        spec: the bundle's spec.
+        changed: the files that differ from what the processes have read.
+        before: what was in force until now, whose flows may have to end.
+    """
+    rules = (home / "current" / "rules.nft").read_text() + counters.stale(space, spec)
+    space.run("nft", "-f", "-", what="nft", stdin=rules).must("nft")
+    flows.end_revoked(space, before, spec)
+    _make_password_folder(home)
+    for service in SERVICES:
+        _bring(space, home, spec, service, changed)
+
+
+def alive(home: Path) -> bool:
+    """Return whether all processes that the bundle in force needs run."""
+    return all(
+        Daemon(home / f"{it.name}.run").pid() for it in SERVICES if (home / "current" / it.conf).exists()
+    )
+
+
+def stop(home: Path) -> None:
+    """End all processes."""
+    for service in SERVICES:
+        Daemon(home / f"{service.name}.run").stop()
+
+
+def _bring(space: Namespace, home: Path, spec: RouterSpec, service: Service, changed: frozenset[str]) -> None:
+    process = Daemon(home / f"{service.name}.run")
+    if not (home / "current" / service.conf).exists():
+        process.stop()
+        return
+    stale = _stale_leases(home, spec) if service.name == "dnsmasq" else frozenset()
+    if (
+        not process.pid()
+        or (changed == EVERYTHING and service.restart_for)
+        or service.restart_for & changed
+        or stale
+    ):
+        process.stop()
+        _drop_leases(home, stale)
+        process.spawn(space.enter(*service.argv(home)), home / f"{service.name}.log", service.ready)
+    elif changed == EVERYTHING or any(name.startswith(service.reload_for) for name in changed):
+        service.reload(home, process)
+
+
+def _make_password_folder(home: Path) -> None:
+    """Make the directory where the metadata service remembers which passwords were fetched."""
+    folder = home / "passwords"
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+
+
+def _stale_leases(home: Path, spec: RouterSpec) -> frozenset[str]:
+    """Return the addresses that are leased to a MAC which has them no more.
+
+    dnsmasq would refuse such an address to its new owner, and nothing but a restart without the
+    lease makes it forget one.
+    """
+    known = {(guest.mac, guest.ip) for subnet in spec.subnets for guest in subnet.guests}
+    rows = [row.split() for row in (bundles.read(home / "leases") or "").splitlines()]
+    return frozenset(row[2] for row in rows if len(row) >= 3 and (row[1], row[2]) not in known)
+
+
+def _drop_leases(home: Path, addresses: frozenset[str]) -> None:
+    if addresses:
+        rows = (bundles.read(home / "leases") or "").splitlines(keepends=True)
+        (home / "leases").write_text(
+            "".join(r for r in rows if r.split()[2:3] and r.split()[2] not in addresses)
+        )

@@ -1,0 +1,94 @@
+"""Segments between two real hosts: guests on one reach each other, others do not, and the wire shows why."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from agents import Cloud, until
+from tenants import Tenancy, make_key
+
+from tegar.lab import cloud, machine
+from tegar.lab.command import run
+from tegar.model.spec import NetworkSpec
+from tegar.wire.host import GetFacts
+from tegar.wire.router import RemoveRouter
+from tegar.wire.virt import MigrateDomain, PrepareMigration, ResumeDomain, StopDomain
+
+REASON = cloud.available() or (
+    None if shutil.which("ssh") and shutil.which("tcpdump") else "ssh, tcpdump are missing"
+)
+pytestmark = [pytest.mark.live, pytest.mark.skipif(REASON is not None, reason=f"no lab here: {REASON}")]
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key that opens the guests."""
+    return make_key(tmp_path_factory.mktemp("key"))
+
+
+def vlan(world: Cloud, tag: int) -> NetworkSpec:
+    """Return a VLAN of the guest network."""
+    return NetworkSpec(str(uuid.uuid4()), world.lab.hosts["h1"].guest_bridge, tag)
+
+
+@contextmanager
+def wire_of(world: Cloud, host: str, what: str) -> Iterator[list[str]]:
+    """Capture one frame on the cable of a host; what was seen is in the list at the end."""
+    switch = ["nsenter", f"--net=/run/netns/{world.lab.topology.switch}"]
+    words = [*switch, "tcpdump", "-e", "-n", "-c", "1", "-i", f"{host}-guest", what]
+    seen: list[str] = []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as capture:
+        try:
+            yield seen
+            seen.append(capture.communicate(timeout=30)[0])
+        finally:
+            capture.kill()
+
+
+def test_guests_of_a_vlan_reach_each_other_over_the_wire_and_no_other_vlan(world: Cloud, key: Path) -> None:
+    red, blue = Tenancy(world, vlan(world, 100), key), Tenancy(world, vlan(world, 201), key, "h2")
+    one, two, stranger = red.add("h1", 11), red.add("h2", 12), blue.add("h2", 13)
+    for tenancy, guest in ((red, one), (red, two), (blue, stranger)):
+        tenancy.await_login(guest)
+
+    with wire_of(world, "h1", "vlan 100 and tcp port 80") as seen:
+        until(lambda: red.reaches(one, two.nic.ip), "the way there")
+        until(lambda: red.reaches(two, one.nic.ip), "the way back")
+    assert not red.reaches(one, stranger.nic.ip)
+    assert not blue.reaches(stranger, one.nic.ip)
+    print(seen[0].strip())
+    assert "802.1Q" in seen[0]
+    assert "vlan 100" in seen[0]
+
+    world.ask("h2", PrepareMigration(one.spec))
+    world.ask("h1", MigrateDomain(one.spec.uuid, world.lab.hosts["h2"].mgmt_ip))
+    world.ask("h2", ResumeDomain(one.spec.uuid))
+    until(lambda: red.reaches(one, two.nic.ip), "the guest after its move")
+    assert not red.reaches(one, stranger.nic.ip)
+    for guest in (one, two, stranger):
+        world.ask("h2", StopDomain(guest.spec.uuid, 0))
+    for tenancy in (red, blue):
+        world.ask(tenancy.router_host, RemoveRouter(tenancy.router.uuid))
+
+
+def test_a_host_tells_how_it_can_cut_segments(world: Cloud) -> None:
+    can = world.ask("h1", GetFacts()).can
+
+    assert "vlan" in can
+    assert ("ovs" in can) is not machine.has_vlan_devices()
+
+
+def test_the_outside_is_behind_the_public_network_and_nowhere_else(world: Cloud) -> None:
+    lab, topology = world.lab, world.lab.topology
+    ping = ["busybox", "ping", "-c", "1", "-W", "2"]
+
+    assert run([*ping, topology.public_gateway]).returncode == 0
+    assert run(lab.outside([*ping, topology.public_address])).returncode == 0
+    for ip in (topology.mgmt_gateway, lab.hosts["h1"].mgmt_ip, topology.guest_gateway):
+        assert run(lab.outside([*ping, ip])).returncode != 0
