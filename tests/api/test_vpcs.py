@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from vpc_world import make_tier, make_vm, make_vpc, offering, spec, specs, vpc_offering, vpc_zone
 
-from support.cloud import ApiError, Caller, Cloud
+from support.cloud import ApiError, Caller, Cloud, JobFailed
 
 
 @pytest.fixture
@@ -274,3 +274,45 @@ def test_networks_are_listed_by_their_vpc(cloud: Cloud, alice: Caller) -> None:
     assert all("vpcid" not in n for n in alice.api("listNetworks", forvpc=False)["network"])
     assert alice.api("listNetworks", id=tier)["network"][0]["vpcname"] == "shop"
     assert offering(cloud, "DefaultIsolatedNetworkOfferingForVpcNetworksNoLB")
+
+
+def test_an_item_is_as_it_was_when_its_change_reaches_no_router(cloud: Cloud, alice: Caller) -> None:
+    vpc = make_vpc(cloud, alice)
+    rules = alice.do("createNetworkACLList", name="web", vpcid=vpc)["networkacllist"]["id"]
+    make_vm(cloud, alice, "web", make_tier(cloud, alice, vpc, 1, aclid=rules))
+    item = alice.do("createNetworkACL", aclid=rules, protocol="tcp", startport=80)["networkacl"]
+    for name in ("h1", "h2", "h3"):
+        cloud.world.faults(name).refuse["ApplyRouter"] = 1
+
+    with pytest.raises(JobFailed):
+        alice.do("updateNetworkACLItem", id=item["id"], protocol="udp", startport=53)
+
+    (shown,) = alice.api("listNetworkACLs", aclid=rules)["networkacl"]
+    assert (shown["protocol"], shown["startport"], shown["state"]) == ("tcp", "80", "Active")
+    acl = spec(cloud, vpc).subnets[0].acl
+    assert acl is not None
+    assert acl[0].match.first_port == 80
+
+
+def test_guests_of_all_tiers_go_out_by_the_vpcs_address(cloud: Cloud, alice: Caller) -> None:
+    vpc = make_vpc(cloud, alice, sourcenatipaddress="203.0.113.20")
+    make_vm(cloud, alice, "web", make_tier(cloud, alice, vpc, 1))
+    extra = alice.do("associateIpAddress", vpcid=vpc)["ipaddress"]
+
+    (out,) = spec(cloud, vpc).uplinks
+    assert (out.source_nat, set(out.addresses)) == ("203.0.113.20", {"203.0.113.20", extra["ipaddress"]})
+    assert (extra["vpcname"], extra["issourcenat"]) == ("shop", False)
+    alice.do("disassociateIpAddress", id=extra["id"])
+    assert spec(cloud, vpc).uplinks[0].addresses == ("203.0.113.20",)
+    held = alice.api("listPublicIpAddresses", vpcid=vpc)["publicipaddress"]
+    assert [(a["ipaddress"], a["issourcenat"]) for a in held] == [("203.0.113.20", True)]
+
+
+def test_a_vpc_gives_its_addresses_back(cloud: Cloud, alice: Caller) -> None:
+    vpc = make_vpc(cloud, alice)
+    alice.do("associateIpAddress", vpcid=vpc)
+    assert alice.api("listPublicIpAddresses")["count"] == 2
+
+    alice.do("deleteVPC", id=vpc)
+
+    assert alice.api("listPublicIpAddresses") == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,7 +17,8 @@ from tegar.model.rule import Protocol, RuleState
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.ops.vpc import must_be_enabled
-from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, RuleRef
+from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, ref
+from tegar.saga.rule_change import CHANGE_RULES, Change, ChangeRules, write
 from tegar.store import acls, routers
 from tegar.store.acls import NetworkAclItem, NetworkAclList
 from tegar.store.gateways import PrivateGateway
@@ -26,6 +28,10 @@ from tegar.store.vpcs import Vpc
 
 MAX_NUMBER = 65_535
 PORTS = (Protocol.TCP, Protocol.UDP)
+CHANGES = (
+    "number", "allow", "inbound", "protocol", "protocol_number", "first_port", "last_port", "icmp_type", "icmp_code",
+    "cidrs", "reason", "shown",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -168,11 +174,10 @@ def replace(ctx: Ctx, found: NetworkAclList, target: Network | PrivateGateway) -
     vpc = ctx.s.get_one(Vpc, target.vpc_id)
     if isinstance(target, Network) and target.acl_list_id is None:
         raise Refused(f"Tier {target.name} has no network ACLs: its offering does not have NetworkACL")
-    target.acl_list_id = found.id
-    ctx.s.flush()
-    routers.want_again(ctx.s, vpc.group_id)
+    noun = "network" if isinstance(target, Network) else "gateway"
+    changed = write(target, noun, acl_list_id=found.id)
     ctx.note("NETWORK.ACL.REPLACE", f"Network ACL list {found.name} is in force", target)
-    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,)), ctx.job())
+    return _change(ctx, vpc, (changed,), None)
 
 
 # ── items ──
@@ -214,6 +219,7 @@ def change(ctx: Ctx, item: NetworkAclItem, line: Line, *, partial: bool) -> Saga
     must_be_ours(ctx, found)
     vpc = _alone(ctx, found)
     _must_stay(item)
+    before = _values(item)
     if not partial:
         item.first_port = item.last_port = item.icmp_type = item.icmp_code = None
         item.cidrs = item.cidrs if line.cidrs is not None else ""
@@ -222,7 +228,7 @@ def change(ctx: Ctx, item: NetworkAclItem, line: Line, *, partial: bool) -> Saga
     _must_be_free(ctx, item)
     ctx.s.flush()
     ctx.note("NETWORK.ACL.ITEM.UPDATE", f"Item {item.number} of network ACL list {found.name} changed", item)
-    return _apply(ctx, vpc, item, changed=True)
+    return _change(ctx, vpc, _changes([(item, before)]), item)
 
 
 def delete(ctx: Ctx, item: NetworkAclItem) -> SagaRow:
@@ -256,6 +262,7 @@ def move(
     at = _place(rest, after, before)
     rest.insert(at, item)
     floor = rest[at - 1].number if at else 0
+    before = [(each, _values(each)) for each in rest]
     for each in rest[at:]:
         if each is not item and each.number > floor:
             break
@@ -264,7 +271,7 @@ def move(
     if floor > MAX_NUMBER:
         raise Refused(f"Network ACL list {found.name} has no numbers left at that place")
     ctx.note("NETWORK.ACL.ITEM.MOVE", f"Item of network ACL list {found.name} moved to {item.number}", item)
-    return _apply(ctx, vpc, item, changed=True)
+    return _change(ctx, vpc, _changes(before), item)
 
 
 def _place(rest: list[NetworkAclItem], after: NetworkAclItem | None, before: NetworkAclItem | None) -> int:
@@ -281,10 +288,30 @@ def _place(rest: list[NetworkAclItem], after: NetworkAclItem | None, before: Net
     return at
 
 
-def _apply(ctx: Ctx, vpc: Vpc, item: NetworkAclItem, *, changed: bool = False) -> SagaRow:
+def _apply(ctx: Ctx, vpc: Vpc, item: NetworkAclItem) -> SagaRow:
     routers.want_again(ctx.s, vpc.group_id)
-    refs = () if changed else (RuleRef("acl", item.id),)
-    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,), refs), ctx.job(item))
+    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,), (ref(item),)), ctx.job(item))
+
+
+def _change(ctx: Ctx, vpc: Vpc, changes: tuple[Change, ...], about: NetworkAclItem | None) -> SagaRow:
+    ctx.s.flush()
+    routers.want_again(ctx.s, vpc.group_id)
+    return CHANGE_RULES.submit(ctx.s, ChangeRules((vpc.group_id,), changes), ctx.job(about))
+
+
+def _values(item: NetworkAclItem) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in CHANGES}
+
+
+def _changes(before: list[tuple[NetworkAclItem, dict[str, Any]]]) -> tuple[Change, ...]:
+    """Return what is not as it was, item by item."""
+    found = []
+    for item, was in before:
+        now = _values(item)
+        names = [name for name in CHANGES if was[name] != now[name]]
+        if names:
+            found.append(Change("acl", item.id, {n: was[n] for n in names}, {n: now[n] for n in names}))
+    return tuple(found)
 
 
 def _must_stay(item: NetworkAclItem) -> None:

@@ -16,7 +16,7 @@ from tegar.model.rule import RuleState
 from tegar.model.span import address
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
-from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, RuleRef
+from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, RuleRef, ref
 from tegar.store import networks, routers
 from tegar.store.internal_balancers import InternalBalancer, InternalLb, InternalMember
 from tegar.store.networks import Network, Nic
@@ -82,7 +82,7 @@ def create(ctx: Ctx, network: Network, source: Network, wish: Wish) -> SagaRow:
     ctx.s.add(row)
     ctx.s.flush()
     ctx.note("LB.CREATE", f"Load balancer {wish.name} at {lb.ip}:{wish.port}", row, state="Started")
-    return _apply(ctx, network, row, RuleRef("internal_balancer", row.id))
+    return _apply(ctx, network, row, ref(row))
 
 
 def _must_fit(ctx: Ctx, network: Network, source: Network) -> None:
@@ -149,7 +149,7 @@ def delete(ctx: Ctx, rule: InternalBalancer) -> SagaRow:
     network = _turn(ctx, rule)
     rule.state = RuleState.REVOKE
     ctx.note("LB.DELETE", f"Deleting load balancer {rule.name}", rule, state="Started")
-    return _apply(ctx, network, rule, RuleRef("internal_balancer", rule.id))
+    return _apply(ctx, network, rule, ref(rule))
 
 
 def assign(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
@@ -173,7 +173,7 @@ def assign(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
         row = InternalMember(balancer_id=rule.id, vm_id=vm.id, nic_id=nic.id)
         ctx.s.add(row)
         ctx.s.flush()
-        refs.append(RuleRef("internal_member", row.id))
+        refs.append(ref(row))
     ctx.note("LB.ASSIGN.TO.RULE", f"{len(refs)} VMs are put behind load balancer {rule.name}", rule)
     return _apply(ctx, network, rule, *refs)
 
@@ -192,7 +192,7 @@ def withdraw(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
         if row is None:
             raise Refused(f"VM {vm.name} is not behind load balancer {rule.name}")
         row.state = RuleState.REVOKE
-        refs.append(RuleRef("internal_member", row.id))
+        refs.append(ref(row))
     ctx.note("LB.REMOVE.FROM.RULE", f"{len(refs)} VMs are taken from load balancer {rule.name}", rule)
     return _apply(ctx, network, rule, *refs)
 

@@ -19,7 +19,7 @@ from tegar.ops import physical_network as wires
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.ops.vpc import must_be_enabled
-from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, RuleRef
+from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, ref
 from tegar.store import gateways, routers
 from tegar.store.acls import NetworkAclList
 from tegar.store.gateways import PrivateGateway, StaticRoute
@@ -134,4 +134,4 @@ def delete(ctx: Ctx, gateway: PrivateGateway) -> SagaRow:
 
 def _apply(ctx: Ctx, vpc: Vpc, row: PrivateGateway) -> SagaRow:
     routers.want_again(ctx.s, vpc.group_id)
-    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,), (RuleRef("gateway", row.id),)), ctx.job(row))
+    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,), (ref(row),)), ctx.job(row))

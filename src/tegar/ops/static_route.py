@@ -15,7 +15,7 @@ from tegar.model.span import address
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.ops.vpc import must_be_enabled
-from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, RuleRef
+from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, ref
 from tegar.store import gateways, routers, vpcs
 from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.vpcs import Vpc
@@ -119,4 +119,4 @@ def delete(ctx: Ctx, route: StaticRoute) -> SagaRow:
 
 def _apply(ctx: Ctx, vpc: Vpc, row: StaticRoute) -> SagaRow:
     routers.want_again(ctx.s, vpc.group_id)
-    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,), (RuleRef("route", row.id),)), ctx.job(row))
+    return APPLY_RULES.submit(ctx.s, ApplyRules((vpc.group_id,), (ref(row),)), ctx.job(row))
