@@ -50,6 +50,12 @@ HA_GUEST_SILENT_S = Setting(
 HA_CHECK_HOUR = Setting(
     "ha.check.hour", 2, "hour of the day, in UTC, at which all that failovers stand on is checked; 24 never"
 )
+DENIED_ROUTES = Setting(
+    "denied.routes",
+    "",
+    "networks to which no VPC may have a static route, such as 10.9.0.0/16,10.8.0.0/16",
+    "Network",
+)
 
 SETTINGS = index(
     [
@@ -68,5 +74,6 @@ SETTINGS = index(
         HA_STARTS_PER_HOST,
         HA_GUEST_SILENT_S,
         HA_CHECK_HOUR,
+        DENIED_ROUTES,
     ]
 )

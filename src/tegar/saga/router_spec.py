@@ -11,7 +11,15 @@ from tegar.kernel.db import live
 from tegar.kernel.secret import Vault
 from tegar.model.network import State
 from tegar.model.router import RouterSpec
-from tegar.saga.desired import addresses, balancer, firewall, forwarding, subnets
+from tegar.saga.desired import (
+    addresses,
+    balancer,
+    firewall,
+    forwarding,
+    gateways,
+    internal_balancer,
+    subnets,
+)
 from tegar.store.addresses import PublicAddress, of_group
 from tegar.store.networks import Network
 from tegar.store.offerings import NetworkOffering
@@ -37,11 +45,12 @@ def router_spec(s: Session, group: RouterGroup, router: Router, vault: Vault | N
         uuid=router.uuid,
         version=group.desired,
         subnets=tuple(subnets.of(s, network, router) for network in served),
-        uplinks=addresses.uplinks(s, group.id, held),
+        uplinks=(*addresses.uplinks(s, group.id, held), *gateways.uplinks(s, group.id)),
         openings=(*firewall.openings(s, held), *firewall.unguarded(open_ips, forwards, nats, balanced)),
         forwards=forwards,
         static_nats=nats,
-        balancers=balanced,
+        balancers=(*balanced, *internal_balancer.of(s, served)),
+        routes=gateways.routes(s, group.id),
     )
 
 

@@ -34,6 +34,8 @@ from tegar.saga.vm_withdraw import WITHDRAW_VM
 from tegar.saga.volume_attach import ATTACH_VOLUME
 from tegar.saga.volume_delete import DELETE_VOLUME
 from tegar.saga.volume_detach import DETACH_VOLUME
+from tegar.saga.vpc_delete import DELETE_VPC
+from tegar.saga.vpc_restart import RESTART_VPC
 
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
@@ -65,6 +67,8 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     ATTACH_VOLUME,
     DETACH_VOLUME,
     DELETE_VOLUME,
+    DELETE_VPC,
+    RESTART_VPC,
 )
 
 SAGAS: dict[str, Saga[Env, Any]] = {saga.name: saga for saga in _ALL}

@@ -9,19 +9,22 @@ from tegar.api.commands.where import only
 from tegar.api.views.network import NetworkView, networks
 from tegar.kernel.command import Command, param
 from tegar.kernel.db import live
-from tegar.kernel.errors import NoSuchEntity, Refused
+from tegar.kernel.errors import MissingParameter, NoSuchEntity, Refused
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.model import vlan
 from tegar.model.network import JOINABLE
 from tegar.ops import network as ops
 from tegar.ops import network_create as making
+from tegar.ops import vpc_tier
 from tegar.ops.ctx import Ctx
 from tegar.ops.network_create import NetworkWish
 from tegar.ops.zone import ip
 from tegar.store.accounts import Domain
+from tegar.store.acls import NetworkAclList
 from tegar.store.networks import Network
 from tegar.store.offerings import NetworkOffering
+from tegar.store.vpcs import Vpc
 from tegar.store.zones import PhysicalNetwork, Zone
 
 ACL_TYPES = ("Domain", "Account")
@@ -55,13 +58,41 @@ class CreateNetwork(Command):
     display_network: bool = param("only true", default=True)
     bypass_vlan_overlap_check: bool = param("only false", default=False)
     project_id: str | None = param("there are no projects", default=None)
+    vpc_id: Vpc | None = param("of a tier: its VPC", default=None)
+    acl_id: NetworkAclList | None = param(
+        "of a tier: its network ACL list; default_deny by default", default=None
+    )
 
     def run(self, ctx: Ctx) -> Network | SagaRow:
         if self.project_id:
             raise NoSuchEntity(self.name.lower(), "projectid", self.project_id)
         if self.bypass_vlan_overlap_check or not self.display_network:
             raise Refused("bypassvlanoverlapcheck=true and displaynetwork=false are not supported")
+        if self.vpc_id is not None:
+            return making.bring_up_if_persistent(ctx, self._tier(ctx, self.vpc_id))
+        if self.acl_id is not None:
+            raise Refused("Only tiers of VPCs have network ACLs: give vpcid, or leave aclid out")
         return making.bring_up_if_persistent(ctx, making.create(ctx, self._wish()))
+
+    def _tier(self, ctx: Ctx, vpc: Vpc) -> Network:
+        if self.vlan or self.start_ip or self.end_ip:
+            raise Refused(
+                "A tier takes its VLAN from the zone's and all of its subnet: leave vlan, startip, endip out"
+            )
+        for name, value in (("gateway", self.gateway), ("netmask", self.netmask)):
+            if not value:
+                raise MissingParameter(self.name.lower(), name)
+        tier = vpc_tier.Tier(
+            name=self.name_,
+            display_text=self.display_text or self.name_,
+            gateway=self.gateway or "",
+            netmask=self.netmask or "",
+            network_domain=self.network_domain,
+            dns1=ip("dns1", self.dns1),
+            dns2=ip("dns2", self.dns2),
+        )
+        offering, wires = self.network_offering_id, self.physical_network_id
+        return vpc_tier.make(ctx, vpc, tier, offering, self.acl_id, zone=self.zone_id, physical=wires)
 
     def _wish(self) -> NetworkWish:
         return NetworkWish(
@@ -105,9 +136,9 @@ class ListNetworks(OwnedList):
     supported_services: list[str] | None = param("with these services", default=None)
     can_use_for_deploy: bool | None = param("whether VMs can be deployed into it", default=None)
     specify_ip_ranges: bool | None = param("whether an operator gave its addresses", default=None)
-    vpc_id: str | None = param("there are no VPCs", default=None)
+    vpc_id: Vpc | None = param("tiers of this VPC", default=None)
     associated_network_id: str | None = param("no network is associated with another", default=None)
-    for_vpc: bool = param("true: tiers of VPCs; there are none", default=False)
+    for_vpc: bool | None = param("true: tiers of VPCs; false: others", default=None)
     is_system: bool = param("true: the cloud's own; there are none", default=False)
     restart_required: bool = param("true: those to restart; there are none", default=False)
     display_network: bool = param("false: hidden ones; there are none", default=True)
@@ -135,6 +166,9 @@ class ListNetworks(OwnedList):
             (row.physical_network_id, self.physical_network_id),
             (row.vlan, vlan.normal(self.vlan) if self.vlan else None),
         )
+        stmt = only(stmt, (row.vpc_id, self.vpc_id))
+        if self.for_vpc is not None:
+            stmt = stmt.where(row.vpc_id.is_not(None) if self.for_vpc else row.vpc_id.is_(None))
         if self._none():
             stmt = stmt.where(false())
         if self.can_use_for_deploy is not None:
@@ -153,14 +187,13 @@ class ListNetworks(OwnedList):
         """Refuse ids of things that are not there, as for any id that never was."""
         if self.project_id not in (None, "", "-1"):
             raise NoSuchEntity(self.name.lower(), "projectid", self.project_id or "")
-        for name, value in (("vpcid", self.vpc_id), ("associatednetworkid", self.associated_network_id)):
-            if value:
-                raise NoSuchEntity(self.name.lower(), name, value)
+        if self.associated_network_id:
+            raise NoSuchEntity(self.name.lower(), "associatednetworkid", self.associated_network_id)
 
     def _none(self) -> bool:
         """Return whether what is asked for cannot be."""
         other = (self.traffic_type or "Guest").lower() != "guest" or self.specify_ip_ranges is False
-        return other or self.for_vpc or self.is_system or self.restart_required or not self.display_network
+        return other or self.is_system or self.restart_required or not self.display_network
 
 
 class DeleteNetwork(Command):
