@@ -45,6 +45,9 @@ class Namespace:
         segment = segments.ensure(net.network)
         if segment.soft:
             self.run("ethtool", "-K", LINK, "tx", "off", what=what).must(what)
+        if segment.mtu:
+            ip("link", "set", self._port, "mtu", str(segment.mtu)).must(what)
+            ip("-n", self.name, "link", "set", LINK, "mtu", str(segment.mtu)).must(what)
         segments.plug(segment, self._port)
         for args in (
             ("link", "set", "lo", "up"),
