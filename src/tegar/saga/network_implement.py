@@ -30,8 +30,8 @@ def implement(env: Env, network_ids: list[int], fence: Fence | None = None) -> N
     """Give networks their segments, and let their routers do what is desired now.
 
     Raises:
-        NoPublicAddress: a network goes out by an address of its own, and the zone has none left.
         NotYet: a network is being shut down; it can be implemented in a moment.
+        NoPublicAddress: a network goes out by an address of its own, and the zone has none left.
         NoSegment: all ids of the physical network's ranges are taken.
         NoCapacity: no host of the zone is up to carry a router.
         OutOfAddresses: a network has no address for its router.

@@ -112,7 +112,7 @@ class NamespaceRouters:
                 whole = spec is not None and bundles.served(home) == spec.version
                 try:
                     if spec:
-                        space.make(spec, self._segments.ensure)
+                        space.make(spec, self._segments)
                         self._bring(space, home, spec, frozenset() if whole else serve.EVERYTHING, spec)
                 except TegarError as e:
                     log.error("router not revived", router=router.uuid, why=str(e))
