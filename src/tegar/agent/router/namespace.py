@@ -88,6 +88,7 @@ class Namespace:
                 if segment.soft:
                     self.run("ethtool", "-K", link.name, "tx", "off", what=self._what).must(self._what)
                 if segment.mtu:
+                    ip("link", "set", end, "mtu", str(segment.mtu)).must(self._what)
                     self._ip("link", "set", link.name, "mtu", str(segment.mtu)).must(self._what)
             if end not in known or known[end].master != segment.bridge:
                 segments.plug(segment, end)
