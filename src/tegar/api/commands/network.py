@@ -16,8 +16,10 @@ from tegar.model import vlan
 from tegar.model.network import JOINABLE
 from tegar.ops import network as ops
 from tegar.ops import network_create as making
+from tegar.ops import network_update as changing
 from tegar.ops.ctx import Ctx
 from tegar.ops.network_create import NetworkWish
+from tegar.ops.network_update import NetworkChange
 from tegar.ops.zone import ip
 from tegar.store.accounts import Domain
 from tegar.store.networks import Network
@@ -163,6 +165,56 @@ class ListNetworks(OwnedList):
         return other or self.for_vpc or self.is_system or self.restart_required or not self.display_network
 
 
+class UpdateNetwork(Command):
+    """Change a network, or give it another offering."""
+
+    name = "updateNetwork"
+    is_async = True
+    response = NetworkView
+    entity = Network
+    view = staticmethod(networks)
+
+    id: Network = param("the network")
+    name_: str | None = param("its name", default=None, wire="name")
+    display_text: str | None = param("what it is for", default=None, max_length=1024)
+    network_domain: str | None = param("DNS domain of its guests", default=None)
+    dns1: str | None = param("first name server", default=None)
+    dns2: str | None = param("second name server", default=None)
+    network_offering_id: NetworkOffering | None = param("another offering", default=None)
+    display_network: bool = param("only true", default=True)
+    change_cidr: bool = param("only false: what VMs have stays", default=False)
+    update_in_sequence: bool = param("its routers are always told one after the other", default=False)
+    forced: bool = param("there is nothing to force", default=False)
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        if self.change_cidr or not self.display_network:
+            raise Refused("changecidr=true and displaynetwork=false are not supported")
+        change = NetworkChange(
+            name=self.name_ or None,
+            display_text=self.display_text or None,
+            network_domain=self.network_domain or None,
+            dns1=ip("dns1", self.dns1),
+            dns2=ip("dns2", self.dns2),
+            offering=self.network_offering_id,
+        )
+        return changing.update(ctx, self.id, change)
+
+
+class RestartNetwork(Command):
+    """Restart a network: its routers are told all anew, or built from nothing."""
+
+    name = "restartNetwork"
+    is_async = True
+
+    id: Network = param("the network")
+    cleanup: bool = param("build its routers from nothing; of a pair one after the other", default=False)
+    make_redundant: bool = param("give it a pair of routers", default=False)
+    live_patch: bool = param("routers are always changed as they run", default=False)
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return changing.restart(ctx, self.id, cleanup=self.cleanup, redundant=self.make_redundant)
+
+
 class DeleteNetwork(Command):
     """Delete a network in which no VM has a NIC."""
 
@@ -176,4 +228,4 @@ class DeleteNetwork(Command):
         return ops.delete(ctx, self.id, forced=self.forced)
 
 
-COMMANDS = (CreateNetwork, ListNetworks, DeleteNetwork)
+COMMANDS = (CreateNetwork, ListNetworks, UpdateNetwork, RestartNetwork, DeleteNetwork)
