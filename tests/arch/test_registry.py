@@ -33,6 +33,7 @@ OF_OUR_OWN = {
     "listPendingRestarts": "the protocol shows nobody what a restart waits for",
     "listHighAvailabilityChecks": "the protocol checks nothing before a failure",
     "runHighAvailabilityCheck": "as listHighAvailabilityChecks",
+    "settleVirtualMachine": "the protocol's database never disputes with witnesses",
     "createWitness": "the protocol's HA has no witnesses",
     "listWitnesses": "as createWitness",
     "deleteWitness": "as createWitness",
@@ -57,6 +58,11 @@ OUR_PARAMS = {
     "page": "as keyword", "pagesize": "as keyword",
 }  # fmt: skip
 OUR_FIELDS = {
+    (
+        "listManagementServers",
+        "leads",
+    ): "the protocol's servers lead nothing; ours say which leads the HA manager",
+    ("listManagementServersMetrics", "leads"): "as listManagementServers",
     ("addTrafficType", "name"): "one record for both commands: this one is of listTrafficTypes",
     ("listTrafficTypes", "traffictype"): "one record for both commands: this one is of addTrafficType",
     ("listTrafficTypes", "kvmnetworklabel"): "as traffictype; ansible compares it",

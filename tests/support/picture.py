@@ -20,7 +20,7 @@ NOT_COLUMNS = {
     "epoch",  # of VMs: it only grows, also with what is undone
     "epoch_name",
     "applied",
-    "desired",  # of routers' groups: it only grows, too
+    "desired",  # of routers: it only grows, also with what is undone
     "updated_s",
     "password_hash",
     "api_key",

@@ -56,6 +56,12 @@ NETWORK_GC_INTERVAL_S = Setting(
 NETWORK_GC_WAIT_S = Setting(
     "network.gc.wait", 600, "seconds without a running VM after which a network is shut down"
 )
+DENIED_ROUTES = Setting(
+    "denied.routes",
+    "",
+    "networks to which no VPC may have a static route, such as 10.9.0.0/16,10.8.0.0/16",
+    "Network",
+)
 
 SETTINGS = index(
     [
@@ -76,5 +82,6 @@ SETTINGS = index(
         NETWORK_GC_INTERVAL_S,
         NETWORK_GC_WAIT_S,
         HA_CHECK_HOUR,
+        DENIED_ROUTES,
     ]
 )

@@ -13,15 +13,20 @@ from tegar.model.access import Role
 from tegar.model.errors import Denied
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User, named
+from tegar.store.acls import NetworkAclItem, NetworkAclList
 from tegar.store.addresses import PublicAddress
 from tegar.store.addresses import State as AddressState
 from tegar.store.affinity import AffinityGroup
+from tegar.store.balancers import HealthPolicy, LoadBalancer, StickinessPolicy
+from tegar.store.certificates import SslCert
 from tegar.store.events import Alert, Event
 from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
+from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
+from tegar.store.internal_balancers import InternalBalancer, InternalLb
 from tegar.store.keys import SshKey
 from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, VlanRange
@@ -31,16 +36,20 @@ from tegar.store.routers import Router
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
+from tegar.store.vpcs import Vpc, VpcOffering
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterElement, TrafficType, Zone
 
 R = TypeVar("R", bound=Row)
 
-OWNED: tuple[type[Row], ...] = (Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule)
+OWNED: tuple[type[Row], ...] = (
+    Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule, LoadBalancer, StickinessPolicy, HealthPolicy,
+    SslCert, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb,
+)  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange,
     Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
-EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering)
+EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, VpcOffering)
 
 
 def subtree(ctx: Ctx, domain: Domain | None = None) -> ColumnElement[bool]:
@@ -108,6 +117,8 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
         return or_(_mine(ctx, Template), Template.public.is_(True), Template.featured.is_(True))
     if kind is Network:
         return _network(ctx)
+    if kind in (NetworkAclList, NetworkAclItem):
+        return or_(_mine(ctx, kind), kind.account_id.is_(None))
     if kind is PublicAddress:
         return or_(_mine(ctx, PublicAddress), _free(ctx))
     if kind is Router:

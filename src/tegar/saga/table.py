@@ -31,12 +31,15 @@ from tegar.saga.vm_migrate import MIGRATE_VM
 from tegar.saga.vm_reboot import REBOOT_VM
 from tegar.saga.vm_replace import REPLACE_VM
 from tegar.saga.vm_restart import RESTART_VM
+from tegar.saga.vm_settle import SETTLE_VM
 from tegar.saga.vm_start import START_VM
 from tegar.saga.vm_stop import STOP_VM
 from tegar.saga.vm_withdraw import WITHDRAW_VM
 from tegar.saga.volume_attach import ATTACH_VOLUME
 from tegar.saga.volume_delete import DELETE_VOLUME
 from tegar.saga.volume_detach import DETACH_VOLUME
+from tegar.saga.vpc_delete import DELETE_VPC
+from tegar.saga.vpc_restart import RESTART_VPC
 
 _ALL: tuple[Saga[Env, Any], ...] = (
     ADD_STORE,
@@ -68,11 +71,14 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     RESTART_VM,
     REPLACE_VM,
     WITHDRAW_VM,
+    SETTLE_VM,
     MIGRATE_VM,
     DESTROY_VM,
     ATTACH_VOLUME,
     DETACH_VOLUME,
     DELETE_VOLUME,
+    DELETE_VPC,
+    RESTART_VPC,
 )
 
 SAGAS: dict[str, Saga[Env, Any]] = {saga.name: saga for saga in _ALL}
