@@ -33,6 +33,7 @@ OF_OUR_OWN = {
     "listPendingRestarts": "the protocol shows nobody what a restart waits for",
     "listHighAvailabilityChecks": "the protocol checks nothing before a failure",
     "runHighAvailabilityCheck": "as listHighAvailabilityChecks",
+    "settleVirtualMachine": "the protocol's database never disputes with witnesses",
     "createWitness": "the protocol's HA has no witnesses",
     "listWitnesses": "as createWitness",
     "deleteWitness": "as createWitness",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tegar.main.client import Client
 
 ZONE, POD, CLUSTER = "Zone1", "Pod1", "Cluster1"
+GUEST_VLANS = "100-999"
 POOL, STORE, TEMPLATE, NETWORK, VM = "primary", "secondary", "tegar-guest", "shared", "hello"
 
 
@@ -27,6 +28,7 @@ class Ground:
         image_url: where the template is fetched from.
         guest_cidr: the shared network; its first address is the gateway.
         mgmt_cidr: the pod's network.
+        public_cidr: addresses for routers and tenants; its first is the world's, its second this machine's.
         bmcs: parameters of configureOutOfBandManagement, by the host's address.
     """
 
@@ -38,6 +40,7 @@ class Ground:
     image_url: str
     guest_cidr: str
     mgmt_cidr: str
+    public_cidr: str
     bmcs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -51,6 +54,7 @@ def furnish(api: Client, ground: Ground, say: Callable[[str], None]) -> None:
     _storage(api, zone, cluster, ground, say)
     _template(api, zone, ground, say)
     _network(api, zone, physical, ground)
+    _public(api, zone, physical, ground)
     api("updateZone", id=zone, allocationstate="Enabled")
 
 
@@ -71,9 +75,9 @@ def _zone(api: Client) -> str:
 def _physical_network(api: Client, zone: str) -> str:
     found = api.first("listPhysicalNetworks", "physicalnetwork", zoneid=zone)
     if found is None:
-        found = api.job("createPhysicalNetwork", name="physical", zoneid=zone, isolationmethods="VLAN")[
-            "physicalnetwork"
-        ]
+        found = api.job(
+            "createPhysicalNetwork", name="physical", zoneid=zone, isolationmethods="VLAN", vlan=GUEST_VLANS
+        )["physicalnetwork"]  # fmt: skip
     physical = str(found["id"])
     have = {
         t["traffictype"] for t in api("listTrafficTypes", physicalnetworkid=physical).get("traffictype", [])
@@ -81,17 +85,19 @@ def _physical_network(api: Client, zone: str) -> str:
     for traffic, bridge in (("Management", "mgmt0"), ("Guest", "cloudbr1"), ("Public", "cloudbr0")):
         if traffic not in have:
             api.job("addTrafficType", physicalnetworkid=physical, traffictype=traffic, kvmnetworklabel=bridge)
-    provider = api.first(
-        "listNetworkServiceProviders",
-        "networkserviceprovider",
-        name="VirtualRouter",
-        physicalnetworkid=physical,
-    )
-    element = api.first("listVirtualRouterElements", "virtualrouterelement", nspid=provider["id"])
-    api.job("configureVirtualRouterElement", id=element["id"], enabled=True)
-    api.job("updateNetworkServiceProvider", id=provider["id"], state="Enabled")
+    _provider(api, physical, "VirtualRouter")
     api.job("updatePhysicalNetwork", id=physical, state="Enabled")
     return physical
+
+
+def _provider(api: Client, physical: str, name: str) -> None:
+    provider = api.first(
+        "listNetworkServiceProviders", "networkserviceprovider", name=name, physicalnetworkid=physical
+    )  # fmt: skip
+    element = api.first("listVirtualRouterElements", "virtualrouterelement", nspid=provider["id"])
+    if element is not None:
+        api.job("configureVirtualRouterElement", id=element["id"], enabled=True)
+    api.job("updateNetworkServiceProvider", id=provider["id"], state="Enabled")
 
 
 def _cluster(api: Client, zone: str, ground: Ground) -> dict[str, str]:
@@ -171,4 +177,15 @@ def _network(api: Client, zone: str, physical: str, ground: Ground) -> None:
         "createNetwork", name=NETWORK, displaytext="Shared by all", zoneid=zone, networkofferingid=offering["id"],
         physicalnetworkid=physical, vlan="untagged", gateway=str(cidr[1]), netmask=str(cidr.netmask),
         startip=str(cidr[10]), endip=str(cidr[min(4000, cidr.num_addresses - 2)]),
+    )  # fmt: skip
+
+
+def _public(api: Client, zone: str, physical: str, ground: Ground) -> None:
+    if api.first("listVlanIpRanges", "vlaniprange", zoneid=zone, forvirtualnetwork=True) is not None:
+        return
+    cidr = ipaddress.ip_network(ground.public_cidr)
+    api(
+        "createVlanIpRange", zoneid=zone, physicalnetworkid=physical, forvirtualnetwork=True, vlan="untagged",
+        gateway=str(cidr[1]), netmask=str(cidr.netmask), startip=str(cidr[10]),
+        endip=str(cidr[min(250, cidr.num_addresses - 2)]),
     )  # fmt: skip

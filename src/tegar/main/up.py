@@ -298,6 +298,7 @@ def real_ground(built: Lab, image_url: str) -> Ground:
         image_url=image_url,
         guest_cidr=built.topology.guest_cidr,
         mgmt_cidr=built.topology.mgmt_cidr,
+        public_cidr=built.topology.public_cidr,
         bmcs={built.hosts[name].mgmt_ip: bmc_facts(b) for name, b in built.bmcs.items()},
     )
 
@@ -324,6 +325,7 @@ def simulated_ground(hosts: int) -> Ground:
         image_url=f"http://sim/guest.qcow2?size={64 * 1024 * 1024}",
         guest_cidr="10.1.0.0/20",
         mgmt_cidr="10.0.0.0/24",
+        public_cidr="203.0.113.0/24",
     )
 
 

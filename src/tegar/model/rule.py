@@ -5,7 +5,7 @@ Ports are inclusive ranges; ``first_port`` None means all.  CIDRs are dotted IPv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -137,4 +137,4 @@ class Balancer:
     sources: tuple[str, ...] = ()
     stickiness: Stickiness | None = None
     health: HealthCheck | None = None
-    certificate: str = ""
+    certificate: str = field(default="", repr=False)

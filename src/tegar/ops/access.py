@@ -17,6 +17,8 @@ from tegar.store.acls import NetworkAclItem, NetworkAclList
 from tegar.store.addresses import PublicAddress
 from tegar.store.addresses import State as AddressState
 from tegar.store.affinity import AffinityGroup
+from tegar.store.balancers import HealthPolicy, LoadBalancer, StickinessPolicy
+from tegar.store.certificates import SslCert
 from tegar.store.events import Alert, Event
 from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
@@ -40,9 +42,22 @@ from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterEle
 R = TypeVar("R", bound=Row)
 
 OWNED: tuple[type[Row], ...] = (
-    Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule, Vpc, PrivateGateway, StaticRoute,
-    InternalBalancer, InternalLb,
-)  # fmt: skip
+    Vm,
+    Volume,
+    SshKey,
+    AffinityGroup,
+    FirewallRule,
+    ForwardingRule,
+    LoadBalancer,
+    StickinessPolicy,
+    HealthPolicy,
+    SslCert,
+    Vpc,
+    PrivateGateway,
+    StaticRoute,
+    InternalBalancer,
+    InternalLb,
+)
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
     Alert, Server, Witness, HealthCheck,

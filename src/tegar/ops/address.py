@@ -73,8 +73,7 @@ def acquire_in(
 
 
 def _take(ctx: Ctx, owner: Account, zone: Zone, *, want_ip: str, what: str) -> PublicAddress:
-    mine = {"account_id": owner.id, "domain_id": owner.domain_id}
-    found = addresses.free(ctx.s, zone.id, want_ip=want_ip, **mine)
+    found = addresses.free(ctx.s, zone.id, account_id=owner.id, domain_id=owner.domain_id, want_ip=want_ip)
     if found is None and want_ip:
         found = ctx.s.query(PublicAddress).filter_by(
             zone_id=zone.id, ip=want_ip, state=State.RESERVED, account_id=owner.id, removed_s=None
@@ -134,10 +133,12 @@ def reserve(ctx: Ctx, owner: Account, address: PublicAddress, *, shown: bool) ->
     Raises:
         Refused: it is not free.
     """
-    mine = {"account_id": owner.id, "domain_id": owner.domain_id}
     if (
         address.state != State.FREE
-        or addresses.free(ctx.s, address.zone_id, want_ip=address.ip, **mine) is None
+        or addresses.free(
+            ctx.s, address.zone_id, account_id=owner.id, domain_id=owner.domain_id, want_ip=address.ip
+        )
+        is None
     ):
         raise Refused(f"Address {address.ip} is {address.state.value}; only Free ones can be reserved")
     address.state, address.account_id, address.domain_id = State.RESERVED, owner.id, owner.domain_id

@@ -19,7 +19,7 @@ from tegar.model.template import State as TemplateState
 from tegar.model.units import GIB
 from tegar.model.vm import Event
 from tegar.model.volume import Kind
-from tegar.ops import admission, affinity, job, restart_policy
+from tegar.ops import admission, affinity, elastic, job, restart_policy
 from tegar.ops.ctx import Ctx
 from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_start import StartVm
@@ -248,6 +248,7 @@ def _add_nics(ctx: Ctx, vm: Vm, wish: Wish) -> None:
         if ip is None:
             raise OutOfAddresses(want.network.name)
         nic.ip, nic.mac = ip, want.mac or networks.mac_of(nic.id)
+        elastic.join(ctx, want.network, nic)
 
 
 def _add_volumes(ctx: Ctx, vm: Vm, wish: Wish) -> None:

@@ -21,7 +21,7 @@ from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, ref
 from tegar.saga.rule_change import CHANGE_RULES, Change, ChangeRules
-from tegar.store import forwarding, routers, rules
+from tegar.store import balancers, forwarding, routers, rules
 from tegar.store.addresses import PublicAddress, State
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import NetworkOffering
@@ -214,6 +214,9 @@ def _uses(ctx: Ctx, address: PublicAddress) -> Iterable[tuple[Purpose, Ports | N
     for rule in forwarding.of_addresses(ctx.s, [address.id]):
         purpose = Purpose.STATIC_NAT if rule.static_nat else Purpose.FORWARDING
         yield purpose, Ports(rule.protocol, rule.first_port, rule.last_port), rule.uuid
+    for balancer in balancers.of_addresses(ctx.s, [address.id]):
+        kind = Protocol.UDP if balancer.protocol == "udp" else Protocol.TCP
+        yield Purpose.BALANCING, Ports(kind, balancer.public_port, balancer.public_port), balancer.uuid
 
 
 def apply(ctx: Ctx, network: Network, changed: Iterable[Any], about: Any) -> SagaRow:

@@ -16,11 +16,13 @@ from tegar.ops.deploy import HOST_NAME
 from tegar.saga.vm_destroy import DESTROY_VM, DestroyVm
 from tegar.saga.vm_migrate import MIGRATE_VM, MigrateVm
 from tegar.saga.vm_reboot import REBOOT_VM
+from tegar.saga.vm_settle import SETTLE_VM, SettleVm
 from tegar.saga.vm_start import START_VM, StartVm
 from tegar.saga.vm_stop import STOP_VM, StopVm
 from tegar.saga.vm_withdraw import WITHDRAW_VM, WithdrawVm, withdraw
 from tegar.store import networks, routers
 from tegar.store.hosts import Host
+from tegar.store.restarts import Restart
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 
@@ -97,6 +99,21 @@ def migrate(ctx: Ctx, vm: Vm, *, to: Host | None) -> SagaRow:
         raise Refused(f"Host {to.name} is in another cluster than {here.name}, where VM {vm.name} runs")
     ctx.note("VM.MIGRATE", f"Migrating VM {vm.name}", vm, state="Started")
     return MIGRATE_VM.submit(ctx.s, MigrateVm(vm.id, here.id, to.id if to else None), ctx.job(vm))
+
+
+def settle(ctx: Ctx, vm: Vm) -> SagaRow:
+    """Ask for a VM in dispute to be startable again, once no host has a copy of it.
+
+    Raises:
+        Refused: the VM neither is Stopped nor waits for its restart.
+    """
+    assert ctx.is_admin, "only operators settle disputes"
+    if vm.state != State.STOPPED and not (vm.state == State.STARTING and ctx.s.get(Restart, vm.id)):
+        raise Refused(
+            f"VM {vm.name} is {vm.state}: only one that is Stopped or waits for its restart is settled"
+        )
+    ctx.note("VM.SETTLE", f"Settling where VM {vm.name} runs", vm, state="Started")
+    return SETTLE_VM.submit(ctx.s, SettleVm(vm.id), ctx.job(vm))
 
 
 def destroy(ctx: Ctx, vm: Vm, *, expunge: bool, volumes_too: list[Volume]) -> SagaRow:

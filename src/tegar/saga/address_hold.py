@@ -11,16 +11,18 @@ from tegar.model.rule import RuleState
 from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.saga.router_obey import obey
+from tegar.saga.rule_apply import RuleRef
 from tegar.store import addresses, routers, rules
 from tegar.store.addresses import PublicAddress, State
 
 
 @dataclass(frozen=True)
 class HoldAddress:
-    """Which address, and the groups of routers that must obey."""
+    """Which address, the groups of routers that must obey, and rules that come into force with it."""
 
     address_id: int
     group_ids: tuple[int, ...]
+    rules: tuple[RuleRef, ...] = ()
 
 
 Hold = Run[Env, HoldAddress]
@@ -55,11 +57,24 @@ def unreach(run: Hold) -> None:
     """They are told by the undo of the step before."""
 
 
+def settle(run: Hold) -> None:
+    """Rules that came with the address are Active."""
+
+    def work(s: Session) -> None:
+        for given in run.params.rules:
+            rule = s.get_one(rules.RULES[given.noun], given.id)
+            if rule.state == RuleState.ADD:
+                rule.state = RuleState.ACTIVE
+
+    run.env.db.tx(work)
+
+
 HOLD_ADDRESS = Saga[Env, HoldAddress](
     "address.hold",
     HoldAddress,
     Step(accepted, undo=give_back),
     Step(reach, undo=unreach),
+    Step(settle),
 )
 
 

@@ -42,7 +42,7 @@ def implement(env: Env, network_ids: list[int], fence: Fence | None = None) -> N
 
 
 def _segments(s: Session, network_ids: list[int], now_s: float) -> list[int]:
-    """Give every network its segment, and the address that it goes out by; return the groups of routers that serve them."""
+    """Give every network its segment and its way out; return the groups of routers that serve them."""
     found = s.scalars(select(Network).where(Network.id.in_(network_ids)).order_by(Network.id)).all()
     for network in found:
         if network.state == State.SHUTDOWN:

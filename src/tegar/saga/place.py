@@ -144,18 +144,19 @@ def confirmed(run: Run[Env, P], vm_id: int) -> int:
         Disputed: the witnesses know of a later one, or of one of another name.
         Unavailable: no majority of witnesses answers.
     """
-
-    def what(s: Session) -> tuple[Vm, int | None]:
-        vm = s.get_one(Vm, vm_id)
-        host_id = vm.host_id or vm.last_host_id
-        if host_id is not None:
-            return vm, s.get_one(Host, host_id).cluster_id
-        return vm, s.scalars(select(Cluster.id).where(Cluster.zone_id == vm.zone_id).limit(1)).first()
-
-    vm, cluster_id = run.env.db.read(what)
+    vm, cluster_id = run.env.db.read(lambda s: circle(s, vm_id))
     if cluster_id is not None and vm.epoch_name:
         _must_be_latest(run, vm, cluster_id)
     return vm.epoch
+
+
+def circle(s: Session, vm_id: int) -> tuple[Vm, int | None]:
+    """Return a VM, and the cluster whose witnesses know its epoch."""
+    vm = s.get_one(Vm, vm_id)
+    host_id = vm.host_id or vm.last_host_id
+    if host_id is not None:
+        return vm, s.get_one(Host, host_id).cluster_id
+    return vm, s.scalars(select(Cluster.id).where(Cluster.zone_id == vm.zone_id).limit(1)).first()
 
 
 def _must_be_latest(run: Run[Env, P], vm: Vm, cluster_id: int) -> None:

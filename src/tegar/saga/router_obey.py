@@ -19,6 +19,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import TegarError
 from tegar.kernel.gate import outside
 from tegar.kernel.lease import changed
+from tegar.kernel.secret import Vault
 from tegar.kernel.wire import Fence
 from tegar.model.errors import NoCapacity, OutOfAddresses
 from tegar.model.host import LEAVING, Resource
@@ -58,7 +59,7 @@ def obey(env: Env, group_id: int, fence: Fence | None = None) -> None:
 def _apply(env: Env, group_id: int, fence: Fence | None) -> None:
     """Apply to every router, whatever the others say; the first complaint is told at the end."""
     complaint: TegarError | None = None
-    for spec, router, host in env.db.read(lambda s: _plans(s, group_id)):
+    for spec, router, host in env.db.read(lambda s: _plans(s, group_id, env.vault)):
         try:
             version = ROUTERS["VirtualRouter"].apply(spec, env.links.to(host.url, fence))
         except TegarError as e:
@@ -179,10 +180,10 @@ def _choose(s: Session, zone_id: int, router: Router) -> int | None:
     return min(apart, key=lambda h: (counts[h.id], h.id)).id
 
 
-def _plans(s: Session, group_id: int) -> list[tuple[RouterSpec, Router, Host]]:
+def _plans(s: Session, group_id: int, vault: Vault | None) -> list[tuple[RouterSpec, Router, Host]]:
     group = s.get_one(RouterGroup, group_id)
     return [
-        (router_spec(s, group, router), router, s.get_one(Host, router.host_id))
+        (router_spec(s, group, router, vault), router, s.get_one(Host, router.host_id))
         for router in routers.of_group(s, group_id)
         if router.host_id is not None and not router.stopped
     ]

@@ -8,17 +8,29 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
+from tegar.kernel.secret import Vault
 from tegar.model.network import State
 from tegar.model.router import RouterSpec
-from tegar.saga.desired import addresses, firewall, forwarding, gateways, internal_balancer, subnets
+from tegar.saga.desired import (
+    addresses,
+    balancer,
+    firewall,
+    forwarding,
+    gateways,
+    internal_balancer,
+    subnets,
+)
 from tegar.store.addresses import PublicAddress, of_group
 from tegar.store.networks import Network
 from tegar.store.offerings import NetworkOffering
 from tegar.store.routers import Router, RouterGroup
 
 
-def router_spec(s: Session, group: RouterGroup, router: Router) -> RouterSpec:
-    """Return what a router of a group should do and its version, of one moment."""
+def router_spec(s: Session, group: RouterGroup, router: Router, vault: Vault | None = None) -> RouterSpec:
+    """Return what a router of a group should do and its version, of one moment.
+
+    Without a vault, load balancers have no certificates.
+    """
     served = s.scalars(
         select(Network)
         .where(Network.group_id == group.id, Network.state == State.IMPLEMENTED, live(Network))
@@ -27,16 +39,17 @@ def router_spec(s: Session, group: RouterGroup, router: Router) -> RouterSpec:
     held, served_ids = of_group(s, served), {n.id for n in served}
     forwards = forwarding.forwards(s, held, served_ids)
     nats = forwarding.static_nats(held, served_ids)
+    balanced = balancer.balancers(s, held, served_ids, vault)
     open_ips = _unguarded(s, served, held)
     return RouterSpec(
         uuid=router.uuid,
         version=group.desired,
         subnets=tuple(subnets.of(s, network, router) for network in served),
         uplinks=(*addresses.uplinks(s, group.id, held), *gateways.uplinks(s, group.id)),
-        openings=(*firewall.openings(s, held), *firewall.unguarded(open_ips, forwards, nats, ())),
+        openings=(*firewall.openings(s, held), *firewall.unguarded(open_ips, forwards, nats, balanced)),
         forwards=forwards,
         static_nats=nats,
-        balancers=internal_balancer.of(s, served),
+        balancers=(*balanced, *internal_balancer.of(s, served)),
         routes=gateways.routes(s, group.id),
     )
 

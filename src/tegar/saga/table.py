@@ -27,6 +27,7 @@ from tegar.saga.vm_migrate import MIGRATE_VM
 from tegar.saga.vm_reboot import REBOOT_VM
 from tegar.saga.vm_replace import REPLACE_VM
 from tegar.saga.vm_restart import RESTART_VM
+from tegar.saga.vm_settle import SETTLE_VM
 from tegar.saga.vm_start import START_VM
 from tegar.saga.vm_stop import STOP_VM
 from tegar.saga.vm_withdraw import WITHDRAW_VM
@@ -60,6 +61,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     RESTART_VM,
     REPLACE_VM,
     WITHDRAW_VM,
+    SETTLE_VM,
     MIGRATE_VM,
     DESTROY_VM,
     ATTACH_VOLUME,

@@ -24,13 +24,13 @@ def give(s: Session, network: Network, now_s: float) -> None:
         return
     if not s.get_one(NetworkOffering, network.offering_id).offers("SourceNat") or _has(s, network):
         return
-    owner = {"account_id": network.account_id, "domain_id": network.domain_id}
-    address = addresses.free(s, network.zone_id, **owner)
+    account_id, domain_id = network.account_id, network.domain_id
+    address = addresses.free(s, network.zone_id, account_id=account_id, domain_id=domain_id)
     if address is None:
         raise NoPublicAddress(
             s.get_one(Zone, network.zone_id).name, f"network {network.name}, whose guests go out by one"
         )
-    addresses.take(address, now_s=now_s, **owner)
+    addresses.take(address, account_id, domain_id, now_s)
     address.network_id, address.source_nat = network.id, True
     s.flush()
 

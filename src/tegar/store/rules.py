@@ -12,6 +12,7 @@ from tegar.kernel.db import live
 from tegar.store import addresses, internal_balancers
 from tegar.store.acls import NetworkAclItem
 from tegar.store.addresses import PublicAddress
+from tegar.store.balancers import BalancerMember, HealthPolicy, LoadBalancer, StickinessPolicy
 from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
 from tegar.store.gateways import PrivateGateway, StaticRoute
@@ -21,6 +22,10 @@ from tegar.store.networks import GuestAddress
 RULES: dict[str, Any] = {
     "firewall": FirewallRule,
     "forward": ForwardingRule,
+    "balancer": LoadBalancer,
+    "member": BalancerMember,
+    "stickiness": StickinessPolicy,
+    "health": HealthPolicy,
     "acl": NetworkAclItem,
     "gateway": PrivateGateway,
     "route": StaticRoute,
@@ -33,7 +38,7 @@ FORGET: dict[type[Any], Callable[[Session, Any, float], None]] = {
     InternalBalancer: internal_balancers.forget,
 }
 
-OF_ADDRESSES: tuple[Any, ...] = (FirewallRule, ForwardingRule)  # those with an ``address_id``
+OF_ADDRESSES: tuple[Any, ...] = (FirewallRule, ForwardingRule, LoadBalancer)  # those with an ``address_id``
 
 
 def noun_of(row: Any) -> str:
@@ -61,14 +66,23 @@ def of_address(s: Session, address_id: int) -> list[Any]:
 def forget_address(s: Session, address_id: int, now_s: float) -> None:
     """Remove the rules of an address."""
     for row in of_address(s, address_id):
-        row.removed_s = now_s
+        _remove(s, row, now_s)
+
+
+def _remove(s: Session, row: Any, now_s: float) -> None:
+    """Remove a rule, of a load balancer with what belongs to it."""
+    row.removed_s = now_s
+    if isinstance(row, LoadBalancer):
+        for kind in (BalancerMember, StickinessPolicy, HealthPolicy):
+            for part in s.scalars(select(kind).where(kind.balancer_id == row.id, live(kind))):
+                part.removed_s = now_s
 
 
 def forget_network(s: Session, network_id: int, now_s: float) -> None:
     """Remove the rules of a network that is gone, and let its addresses go (a VPC keeps its own)."""
     for kind in OF_ADDRESSES:
         for row in s.scalars(select(kind).where(kind.network_id == network_id, live(kind))):
-            row.removed_s = now_s
+            _remove(s, row, now_s)
     for rule in internal_balancers.rules(s, [network_id]):
         end(s, rule, now_s)
     held = select(PublicAddress).where(PublicAddress.network_id == network_id, live(PublicAddress))
@@ -98,12 +112,13 @@ def forget_nics(s: Session, nic_ids: Sequence[int], now_s: float) -> None:
 
 
 def _leading_to(s: Session, nic_ids: Sequence[int]) -> Iterable[Any]:
-    stmt = select(ForwardingRule).where(ForwardingRule.nic_id.in_(nic_ids), live(ForwardingRule))
-    return s.scalars(stmt).all()
+    for kind in (ForwardingRule, BalancerMember, InternalMember):
+        yield from s.scalars(select(kind).where(kind.nic_id.in_(nic_ids), live(kind))).all()
 
 
 def _forget_opening(s: Session, rule: Any, now_s: float) -> None:
-    opening = s.get(FirewallRule, rule.opening_id) if rule.opening_id else None
+    opening_id = getattr(rule, "opening_id", None)
+    opening = s.get(FirewallRule, opening_id) if opening_id else None
     if opening is not None and not opening.removed_s:
         opening.removed_s = now_s
 

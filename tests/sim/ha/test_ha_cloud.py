@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tegar.kernel.saga import SagaRow
 from tegar.model.host import Resource
 from tegar.model.vm import State
+from tegar.saga.vm_settle import SETTLE_VM, SettleVm
 from tegar.sim.ha.cloud import Cloud
 from tegar.sim.ha.cloud_chaos import broken_clouds, request, run_cloud
 from tegar.store.hosts import Host
@@ -71,6 +73,40 @@ def test_a_database_that_forgot_a_restart_starts_no_second_copy(cloud: Cloud) ->
     assert where(cloud) == runs_now
     held = cloud.db.read(lambda s: s.scalars(select(Restart.held)).one())
     assert "lost commits" in held
+
+
+def test_a_dispute_is_settled_once_every_host_says_that_it_has_no_copy(cloud: Cloud) -> None:
+    cloud.run(8)
+    before = cloud.snapshot()
+    cloud.guard.hosts[where(cloud)[0]].power_off("power lost")
+    cloud.run(6)
+    runs_now = where(cloud)
+    cloud.fail_over(before)
+    cloud.db.tx(lambda s: close_to_new_vms(s, runs_now[0]))
+    cloud.run(30)
+    settle(cloud)
+    cloud.run(15)
+
+    assert where(cloud) == runs_now
+    assert f"is on host {runs_now[0]}" in settling(cloud)[-1]
+
+    cloud.guard.hosts[runs_now[0]].power_off("power lost")
+    cloud.run(15)
+    settle(cloud)
+    cloud.run(20)
+
+    assert where(cloud) not in ([], runs_now)
+    assert vm(cloud).state == State.RUNNING
+
+
+def settle(cloud: Cloud) -> None:
+    cloud.some_server().do(lambda s: SETTLE_VM.submit(s, SettleVm(s.scalars(select(Vm.id)).one())))
+
+
+def settling(cloud: Cloud) -> list[str]:
+    """Return what came of settling, the latest last."""
+    wanted = select(SagaRow.error).where(SagaRow.name == SETTLE_VM.name).order_by(SagaRow.id)
+    return [error or "" for error in cloud.db.read(lambda s: s.scalars(wanted).all())]
 
 
 def test_a_database_that_forgot_nothing_of_a_vm_lets_it_move_on(cloud: Cloud) -> None:

@@ -78,7 +78,7 @@ class NicFilters:
                 touched |= {*kept.segments, *(before.segments if before else ())}
                 must |= {nic.nic_uuid for nic in kept.nics if nic.filter}
                 self._keep(vm_uuid, kept)
-            self._apply(touched, must)
+            self._apply(frozenset(touched), frozenset(must))
 
     def forget(self, vm_uuid: str) -> None:
         """Filter nothing of a VM any more: it is gone."""
@@ -86,14 +86,15 @@ class NicFilters:
             kept = self._kept.pop(vm_uuid, None)
             if kept:
                 (self._folder / f"{check_uuid(vm_uuid)}.json").unlink(missing_ok=True)
-                self._apply(set(kept.segments), set())
+                self._apply(frozenset(kept.segments), frozenset())
 
     def refresh(self, bridge: str = "") -> None:
         """Enforce again what is known, on one bridge or all; what fails is logged and tried again later."""
         with self._lock:
-            segments = {s for kept in self._kept.values() for s in kept.segments if bridge in ("", s.bridge)}
+            every = frozenset(s for kept in self._kept.values() for s in kept.segments)
+            segments = frozenset(s for s in every if bridge in ("", s.bridge))
             try:
-                self._apply(segments, set())
+                self._apply(segments, frozenset())
             except TegarError as e:
                 log.error("filters are not in force", bridge=bridge or "all", why=str(e))
 
@@ -116,7 +117,7 @@ class NicFilters:
         spare.replace(file)
         self._kept[vm_uuid] = kept
 
-    def _apply(self, segments: set[Segment], must: set[str]) -> None:
+    def _apply(self, segments: frozenset[Segment], must: frozenset[str]) -> None:
         """Enforce on the bridges of these segments; NICs that *must* be plugged in are missed when they are not."""
         here = [
             (nic, segment)

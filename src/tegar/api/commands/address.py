@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import false, select
+from sqlalchemy import ColumnElement, and_, false, not_, or_, select
 
 from tegar.api.commands.base import OwnedList, Success, named
 from tegar.api.commands.where import only
@@ -175,15 +175,15 @@ class ListPublicIpAddresses(OwnedList):
             stmt = stmt.where(matches(self.keyword, row.ip))
         return self.fetch(ctx, stmt)
 
-    def _shown(self, ctx: Ctx) -> object:
+    def _shown(self, ctx: Ctx) -> ColumnElement[bool]:
         """Return the condition on owners: free addresses have none, and are shown to who asks for them."""
         mine = self.scope(ctx, PublicAddress, by_id=self.id is not None)
         free = PublicAddress.state == State.FREE
         if self.id is not None:
             return mine
         if self.allocated_only is False or named(State, self.state or "") == [State.FREE]:
-            return mine | (free & access.visible(ctx, PublicAddress))
-        return mine & ~free
+            return or_(mine, and_(free, access.visible(ctx, PublicAddress)))
+        return and_(mine, not_(free))
 
 
 COMMANDS: tuple[type[Command], ...] = (

@@ -172,6 +172,21 @@ class MigrateVirtualMachine(_OnVm):
         return ops.migrate(ctx, self.virtual_machine_id, to=self.host_id)
 
 
+class SettleVirtualMachine(_OnVm):
+    """Let a virtual machine start again of which the witnesses know a later start than the database.
+
+    Every host of its zone must say that it has no copy of it, or be proven dead.
+    """
+
+    name = "settleVirtualMachine"
+    roles = ADMIN
+
+    id: Vm = param("the virtual machine in dispute")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.settle(ctx, self.id)
+
+
 class DestroyVirtualMachine(_OnVm):
     """Destroy a virtual machine; it can be recovered until it is expunged."""
 
@@ -264,6 +279,7 @@ COMMANDS = (
     StopVirtualMachine,
     RebootVirtualMachine,
     MigrateVirtualMachine,
+    SettleVirtualMachine,
     DestroyVirtualMachine,
     RecoverVirtualMachine,
     ExpungeVirtualMachine,

@@ -15,7 +15,7 @@ export default {
     { title: "Host", of: (row) => row.hostname, to: (row) => `#/host/${row.hostid}` },
     { title: "State", of: (row) => row.hastate, kind: "state" },
     { title: "Epoch", of: (row) => row.epoch, kind: "number" },
-    { title: "Dead after, s", of: (row) => row.deadafter, kind: "number" },
+    { title: "Dead after, s", of: (row) => row.deadafter?.toFixed(2), kind: "number" },
     { title: "Since", of: (row) => when(row.since), kind: "moment" },
     { title: "False alarms", of: (row) => row.flaps, kind: "number" },
     { title: "Quarantined until", of: (row) => when(row.quarantineduntil), kind: "moment" },
