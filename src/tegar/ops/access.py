@@ -42,22 +42,9 @@ from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterEle
 R = TypeVar("R", bound=Row)
 
 OWNED: tuple[type[Row], ...] = (
-    Vm,
-    Volume,
-    SshKey,
-    AffinityGroup,
-    FirewallRule,
-    ForwardingRule,
-    LoadBalancer,
-    StickinessPolicy,
-    HealthPolicy,
-    SslCert,
-    Vpc,
-    PrivateGateway,
-    StaticRoute,
-    InternalBalancer,
-    InternalLb,
-)
+    Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule, LoadBalancer, StickinessPolicy, HealthPolicy,
+    SslCert, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb,
+)  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
     Alert, Server, Witness, HealthCheck,

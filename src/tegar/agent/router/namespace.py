@@ -87,6 +87,9 @@ class Namespace:
                 self._add(link, end)
                 if segment.soft:
                     self.run("ethtool", "-K", link.name, "tx", "off", what=self._what).must(self._what)
+                if segment.mtu:
+                    ip("link", "set", end, "mtu", str(segment.mtu)).must(self._what)
+                    self._ip("link", "set", link.name, "mtu", str(segment.mtu)).must(self._what)
             if end not in known or known[end].master != segment.bridge:
                 segments.plug(segment, end)
         added = [(link, ip) for link in wanted for ip in link.addresses if ip not in _held(there, link.name)]
