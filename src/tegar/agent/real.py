@@ -27,11 +27,14 @@ from tegar.agent.probes import Probes
 from tegar.agent.report import Reporter
 from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.xml import Options
+from tegar.kernel.clock import WallClock
 from tegar.kernel.errors import TegarError, Unavailable
+from tegar.kernel.loop import Loop
 from tegar.wire.boot import boot_id
 
 log = structlog.get_logger(__name__)
 
+MEND_ROUTERS_S = 5.0
 QEMU_GROUP = "libvirt-qemu"  # Debian's; where it is missing QEMU is taken to be root
 UNLOCKED = Path(__file__).with_name("qemu-unlocked")
 QEMU_NFS = "/usr/lib/x86_64-linux-gnu/qemu/block-nfs.so"
@@ -78,6 +81,7 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     )
     routers = NamespaceRouters(config.state_dir / "routers", bridges)
     routers.revive()
+    Loop("routers", MEND_ROUTERS_S, routers.mend, WallClock()).start()
     try:
         virt.all()  # from now on their ends are heard of
     except Unavailable as e:
