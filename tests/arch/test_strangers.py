@@ -20,6 +20,7 @@ from tegar.api import render
 from tegar.api.registry import COMMANDS
 from tegar.kernel.command import Command, Field
 from tegar.kernel.db import Row
+from tegar.store.balancers import LoadBalancer
 from tegar.store.images import OsType
 from tegar.store.networks import Network
 from tegar.store.offerings import DiskOffering, NetworkOffering
@@ -40,6 +41,8 @@ EVERYBODYS: dict[type[Row], str] = {
 # Parameters that are text and yet ids: of which kind, or why they name nothing.
 TEXT_IDS: dict[tuple[str, str], type[Row] | str] = {
     ("registerTemplate", "zoneid"): Zone,
+    ("assignToLoadBalancerRule", "id"): LoadBalancer,
+    ("removeFromLoadBalancerRule", "id"): LoadBalancer,
     ("registerTemplate", "zoneids"): Zone,
     ("createAccount", "accountid"): "the uuid that the new account shall have",
     ("createAccount", "userid"): "the uuid that the new user shall have",
@@ -70,7 +73,7 @@ MAP_IDS: dict[tuple[str, str], dict[str, type[Row]]] = {
 TEXTS = {
     "username": "somebody", "password": "password", "email": "x@example.org", "firstname": "X", "lastname": "Y",
     "name": "x1", "publickey": "ssh-rsa AAAA x", "url": "http://sim/x.qcow2", "userapikey": "x", "account": "stranger",
-    "protocol": "tcp", "cidr": "192.168.7.0/24", "algorithm": "roundrobin",
+    "protocol": "tcp", "cidr": "192.168.7.0/24", "algorithm": "roundrobin", "id": "none",
 }  # fmt: skip
 # Beyond the required ones, without which a command has nothing to do.
 MORE: dict[str, dict[str, Any]] = {

@@ -159,6 +159,8 @@ def assign(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
         Refused: a VM has no NIC in the tier, or is behind it already.
     """
     must_operate(ctx, rule)
+    if not vms:
+        raise Refused("Say virtualmachineids: which virtual machines")
     network = _turn(ctx, rule)
     refs = []
     for vm in vms:
@@ -185,6 +187,8 @@ def withdraw(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
         Refused: a VM is not behind it.
     """
     must_operate(ctx, rule)
+    if not vms:
+        raise Refused("Say virtualmachineids: which virtual machines")
     network = _turn(ctx, rule)
     refs = []
     for vm in vms:

@@ -83,7 +83,6 @@ def forget_network(s: Session, network_id: int, now_s: float) -> None:
     for kind in OF_ADDRESSES:
         for row in s.scalars(select(kind).where(kind.network_id == network_id, live(kind))):
             _remove(s, row, now_s)
-            row.removed_s = now_s
     for rule in internal_balancers.rules(s, [network_id]):
         end(s, rule, now_s)
     held = select(PublicAddress).where(PublicAddress.network_id == network_id, live(PublicAddress))
@@ -113,7 +112,7 @@ def forget_nics(s: Session, nic_ids: Sequence[int], now_s: float) -> None:
 
 
 def _leading_to(s: Session, nic_ids: Sequence[int]) -> Iterable[Any]:
-    for kind in (ForwardingRule, BalancerMember):
+    for kind in (ForwardingRule, BalancerMember, InternalMember):
         yield from s.scalars(select(kind).where(kind.nic_id.in_(nic_ids), live(kind))).all()
 
 

@@ -9,7 +9,7 @@ from tegar.api.commands.where import only
 from tegar.api.views.internal_balancer import InternalLbView, LoadBalancerView, internal_lbs, load_balancers
 from tegar.kernel.command import ADMIN, Command, param
 from tegar.kernel.db import live
-from tegar.kernel.errors import BadParameter, MissingParameter
+from tegar.kernel.errors import BadParameter
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.ops import internal_balancer as ops
@@ -18,7 +18,6 @@ from tegar.store.hosts import Host
 from tegar.store.internal_balancers import InternalBalancer, InternalLb
 from tegar.store.networks import Network
 from tegar.store.routers import Router
-from tegar.store.vms import Vm
 from tegar.store.vpcs import Vpc
 from tegar.store.zones import Zone
 
@@ -108,38 +107,6 @@ class ListLoadBalancers(OwnedList):
         return self.fetch(ctx, stmt)
 
 
-class AssignToLoadBalancerRule(Command):
-    """Put VMs behind a load balancer inside of their tier; done when the routers send them connections."""
-
-    name = "assignToLoadBalancerRule"
-    is_async = True
-
-    id: InternalBalancer = param("the load balancer")
-    virtual_machine_ids: list[Vm] | None = param("the virtual machines", default=None)
-
-    def run(self, ctx: Ctx) -> SagaRow:
-        return ops.assign(ctx, self.id, _given(self.name, self.virtual_machine_ids))
-
-
-class RemoveFromLoadBalancerRule(Command):
-    """Take VMs from behind a load balancer; done when the routers send them no more connections."""
-
-    name = "removeFromLoadBalancerRule"
-    is_async = True
-
-    id: InternalBalancer = param("the load balancer")
-    virtual_machine_ids: list[Vm] | None = param("the virtual machines", default=None)
-
-    def run(self, ctx: Ctx) -> SagaRow:
-        return ops.withdraw(ctx, self.id, _given(self.name, self.virtual_machine_ids))
-
-
-def _given(command: str, vms: list[Vm] | None) -> list[Vm]:
-    if not vms:
-        raise MissingParameter(command.lower(), "virtualmachineids")
-    return vms
-
-
 class _Instance(Command):
     roles = ADMIN
     is_async = True
@@ -212,8 +179,6 @@ COMMANDS = (
     CreateLoadBalancer,
     DeleteLoadBalancer,
     ListLoadBalancers,
-    AssignToLoadBalancerRule,
-    RemoveFromLoadBalancerRule,
     StartInternalLoadBalancerVM,
     StopInternalLoadBalancerVM,
     ListInternalLoadBalancerVMs,
