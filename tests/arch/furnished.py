@@ -8,13 +8,17 @@ from typing import Any
 from sqlalchemy import select
 
 from support.cloud import Caller, Cloud
+from support.isolated import public_range
 from tegar.kernel.db import Row
 from tegar.kernel.saga import SagaRow
 from tegar.store.accounts import Account, Domain, User
+from tegar.store.acls import NetworkAclItem, NetworkAclList
 from tegar.store.affinity import AffinityGroup
 from tegar.store.events import Alert, Event
+from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
+from tegar.store.internal_balancers import InternalBalancer, InternalLb
 from tegar.store.keys import SshKey
 from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, VlanRange
@@ -24,6 +28,7 @@ from tegar.store.routers import Router
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
+from tegar.store.vpcs import Vpc, VpcOffering
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterElement, TrafficType, Zone
 
 Rows = dict[type[Row], list[str]]
@@ -62,6 +67,9 @@ def furnish(cloud: Cloud) -> Furnished:
     _wires(cloud, built.zone)
     things = {name: _things(cloud, who, name) for name, who in
               (("victim", victim), ("user", found.user), ("boss", found.boss))}  # fmt: skip
+    public_range(cloud)
+    for n, (name, who) in enumerate((("victim", victim), ("user", found.user), ("boss", found.boss)), 10):
+        things[name] |= _vpc(cloud, who, name, n)
     cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
               domainid=theirs)  # fmt: skip
     cloud.api("createZone", name="closed", networktype="Advanced", dns1="9.9.9.9", internaldns1="9.9.9.9")
@@ -74,6 +82,7 @@ def furnish(cloud: Cloud) -> Furnished:
         Zone: [built.zone], ServiceOffering: [built.offering], Template: [built.template], Network: [built.network],
         DiskOffering: [cloud.api("listDiskOfferings", name="Small")["diskoffering"][0]["id"]],
         NetworkOffering: [cloud.api("listNetworkOfferings")["networkoffering"][0]["id"]],
+        VpcOffering: [cloud.api("listVPCOfferings")["vpcoffering"][0]["id"]],
         OsType: [cloud.api("listOsTypes")["ostype"][0]["id"]],
     }  # fmt: skip
     found.own = {
@@ -82,7 +91,7 @@ def furnish(cloud: Cloud) -> Furnished:
         for name, who in (("user", "stranger"), ("boss", "boss"))
     }  # fmt: skip
     operators = (Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement,
-                 VlanRange, Router, Alert, Server, Witness)  # fmt: skip
+                 VlanRange, Router, Alert, Server, Witness, InternalLb)  # fmt: skip
     found.hidden = {kind: _all(cloud, kind) for kind in operators}
     found.hidden |= things["victim"]
     root = _uuid(cloud, Domain, path="/")
@@ -96,6 +105,28 @@ def furnish(cloud: Cloud) -> Furnished:
     }
     found.root = {root, _uuid(cloud, Account, name="admin")}
     return found
+
+
+def _vpc(cloud: Cloud, who: Caller, name: str, n: int) -> Rows:
+    """Let somebody own a VPC with a tier, an ACL list, a private gateway with a route, and a balancer in the tier."""
+    assert cloud.zone
+    zone, base = cloud.zone.zone, "DefaultIsolatedNetworkOfferingForVpcNetworksWithInternalLB"
+    offering = cloud.api("listNetworkOfferings", name=base)["networkoffering"][0]["id"]
+    kind = cloud.api("listVPCOfferings")["vpcoffering"][0]["id"]
+    vpc = who.do("createVPC", name=f"{name}-vpc", zoneid=zone, vpcofferingid=kind, cidr="10.0.0.0/16")["vpc"][
+        "id"
+    ]
+    rules = who.do("createNetworkACLList", name=f"{name}-acl", vpcid=vpc)["networkacllist"]["id"]
+    item = who.do("createNetworkACL", aclid=rules, protocol="tcp", startport=22)["networkacl"]["id"]
+    way = cloud.do("createPrivateGateway", vpcid=vpc, gateway="172.20.0.1", netmask="255.255.255.0", vlan="55",
+                   ipaddress=f"172.20.0.{n}")["privategateway"]["id"]  # fmt: skip
+    route = who.do("createStaticRoute", cidr="192.168.0.0/16", gatewayid=way)["staticroute"]["id"]
+    tier = who.api("createNetwork", name=f"{name}-tier", zoneid=zone, vpcid=vpc, gateway="10.0.1.1",
+                   netmask="255.255.255.0", networkofferingid=offering)["network"]["id"]  # fmt: skip
+    balancer = who.do("createLoadBalancer", name=f"{name}-lb", networkid=tier, sourceipaddressnetworkid=tier,
+                      scheme="Internal", algorithm="source", sourceport=80, instanceport=80)["loadbalancer"]["id"]  # fmt: skip
+    return {Vpc: [vpc], NetworkAclList: [rules], NetworkAclItem: [item], PrivateGateway: [way], StaticRoute: [route],
+            InternalBalancer: [balancer]}  # fmt: skip
 
 
 def _things(cloud: Cloud, who: Caller, name: str) -> Rows:

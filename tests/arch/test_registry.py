@@ -58,6 +58,11 @@ OUR_PARAMS = {
     "page": "as keyword", "pagesize": "as keyword",
 }  # fmt: skip
 OUR_FIELDS = {
+    (
+        "listManagementServers",
+        "leads",
+    ): "the protocol's servers lead nothing; ours say which leads the HA manager",
+    ("listManagementServersMetrics", "leads"): "as listManagementServers",
     ("addTrafficType", "name"): "one record for both commands: this one is of listTrafficTypes",
     ("listTrafficTypes", "traffictype"): "one record for both commands: this one is of addTrafficType",
     ("listTrafficTypes", "kvmnetworklabel"): "as traffictype; ansible compares it",

@@ -20,10 +20,12 @@ from tegar.api import render
 from tegar.api.registry import COMMANDS
 from tegar.kernel.command import Command, Field
 from tegar.kernel.db import Row
+from tegar.store.balancers import LoadBalancer
 from tegar.store.images import OsType
 from tegar.store.networks import Network
 from tegar.store.offerings import DiskOffering, NetworkOffering
 from tegar.store.vms import Vm
+from tegar.store.vpcs import VpcOffering
 from tegar.store.zones import Zone
 
 NEVER = "00000000-0000-4000-8000-000000000000"
@@ -33,11 +35,14 @@ EVERYBODYS: dict[type[Row], str] = {
     OsType: "a catalogue of names, the same in every cloud",
     DiskOffering: "offered to all: they have no domains in this release",
     NetworkOffering: "offered to all: they have no domains in this release",
+    VpcOffering: "offered to all: they have no domains in this release",
 }
 
 # Parameters that are text and yet ids: of which kind, or why they name nothing.
 TEXT_IDS: dict[tuple[str, str], type[Row] | str] = {
     ("registerTemplate", "zoneid"): Zone,
+    ("assignToLoadBalancerRule", "id"): LoadBalancer,
+    ("removeFromLoadBalancerRule", "id"): LoadBalancer,
     ("registerTemplate", "zoneids"): Zone,
     ("createAccount", "accountid"): "the uuid that the new account shall have",
     ("createAccount", "userid"): "the uuid that the new user shall have",
@@ -48,10 +53,8 @@ TEXT_IDS: dict[tuple[str, str], type[Row] | str] = {
     ("listEvents", "startid"): "filters what the caller sees",
     ("listVirtualMachines", "groupid"): "groups have no ids",
     ("listOsTypes", "oscategoryid"): "categories have no ids",
-    ("listNetworks", "vpcid"): "there are none",
     ("listNetworks", "associatednetworkid"): "there are none",
     ("listPublicIpAddresses", "id"): "there are none",
-    ("listPublicIpAddresses", "vpcid"): "there are none",
     ("listPortForwardingRules", "id"): "there are none",
     ("listPortForwardingRules", "ipaddressid"): "there are none",
     ("listIpForwardingRules", "id"): "there are none",
@@ -70,6 +73,7 @@ MAP_IDS: dict[tuple[str, str], dict[str, type[Row]]] = {
 TEXTS = {
     "username": "somebody", "password": "password", "email": "x@example.org", "firstname": "X", "lastname": "Y",
     "name": "x1", "publickey": "ssh-rsa AAAA x", "url": "http://sim/x.qcow2", "userapikey": "x", "account": "stranger",
+    "protocol": "tcp", "cidr": "192.168.7.0/24", "algorithm": "roundrobin", "id": "none",
 }  # fmt: skip
 # Beyond the required ones, without which a command has nothing to do.
 MORE: dict[str, dict[str, Any]] = {

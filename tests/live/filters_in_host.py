@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -201,13 +202,14 @@ def arrive(sender: End, receiver: End, frames: dict[str, bytes]) -> set[str]:
     return {name for name, frame in frames.items() if frame.rstrip(b"\0") in whole}
 
 
-def connects(client: End, server: End, port: int) -> socket.socket | None:
+def connects(client: End, server: End, port: int, patience_s: float = 2) -> socket.socket | None:
     """Return the client's end of a connection, None when there is none within two seconds."""
     listener = socket_in(server.space, socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((server.nic.ip, port))
     listener.listen()
     caller = socket_in(client.space, socket.AF_INET, socket.SOCK_STREAM)
+    caller.settimeout(patience_s)
     try:
         caller.connect((server.nic.ip, port))
     except OSError:
@@ -230,9 +232,9 @@ def no_sockets_left() -> Iterator[None]:
         _alive.pop().close()
 
 
-def reaches(client: End, server: End, port: int = 80) -> bool:
+def reaches(client: End, server: End, port: int = 80, patience_s: float = 2) -> bool:
     """Return whether a connection can be made."""
-    made = connects(client, server, port)
+    made = connects(client, server, port, patience_s)
     if made:
         made.close()
     return made is not None
@@ -337,12 +339,15 @@ def test_a_revoked_rule_ends_no_connection_but_lets_none_begin(ground: Ground) -
     ground.filter(b, NicFilter(groups=SecurityRules(ingress=(tcp(80),))))
     line = connects(a, b, 80)
     assert line
-    ground.filter(b, NicFilter(groups=SecurityRules(), version=1))
-
-    assert not reaches(a, b)
+    answerer = _alive[-1]
+    for round in range(1, 6):
+        ground.filter(b, NicFilter(groups=SecurityRules(ingress=(tcp(80),)), version=2 * round))
+        assert reaches(a, b)
+        ground.filter(b, NicFilter(groups=SecurityRules(), version=2 * round + 1))
+        assert not reaches(a, b, patience_s=0.2)
     with line:
         line.send(b"still here")
-        assert _alive[-1].recv(100) == b"still here"
+        assert answerer.recv(100) == b"still here"
     again = NicFilters(ground.filters._folder, ground.segments.ensure)  # a new agent
     again.refresh()
     assert not reaches(a, b)
@@ -362,6 +367,21 @@ def test_egress_is_free_until_a_rule_names_something(ground: Ground) -> None:
     assert not reaches(a, c)
 
 
+def test_of_frames_to_all_a_guest_in_groups_hears_what_a_link_needs(ground: Ground) -> None:
+    a, b = ground.plug(11), ground.plug(12)
+    ground.filter(a, NicFilter(spoof_guard=False))
+    ground.filter(b, NicFilter(groups=SecurityRules()))
+    me, ll = a.nic, link_local(mac(a.nic.mac))
+    needed = {
+        "arp": arp(me.mac, MANY, me.mac, me.ip, b.nic.ip),
+        "dhcp answer": udp(me.mac, MANY, "10.9.0.1", "255.255.255.255", 67, 68),
+        "neighbour": icmp6(me.mac, "33:33:00:00:00:01", ll, "ff02::1", 135),
+    }
+    other = {"udp to all": udp(me.mac, MANY, me.ip, "10.9.0.255", 1000, 2000)}
+
+    assert arrive(a, b, {**needed, **other}) == set(needed)
+
+
 def test_two_filtered_guests_each_keep_their_own_rules(ground: Ground) -> None:
     a, b = ground.plug(11), ground.plug(12)
     ground.filter(a, NicFilter(groups=SecurityRules(egress=(tcp(80), tcp(81)))))
@@ -377,6 +397,26 @@ def test_a_guest_that_comes_later_is_heard_by_those_in_groups(ground: Ground) ->
     ground.filter(a, NicFilter())
 
     assert reaches(a, b)
+
+
+@pytest.mark.skipif(KIND != "ovs", reason="of Open vSwitch")
+def test_filters_are_set_again_when_the_switch_was_restarted(ground: Ground) -> None:
+    a, b = ground.plug(11), ground.plug(12)
+    ground.filter(a, NicFilter())
+    ground.filter(b, NicFilter(groups=SecurityRules(ingress=(tcp(80),))))
+    stop, pid = threading.Event(), Path("/run/openvswitch/ovs-vswitchd.pid")
+    watch = threading.Thread(target=ground.filters.watch, args=(stop, 0.1))
+    watch.start()
+    try:
+        sh("kill", "-9", pid.read_text().strip())
+        deadline_s = time.monotonic() + 60
+        while not (reaches(a, b) and not reaches(a, b, 81, patience_s=0.3)):
+            assert time.monotonic() < deadline_s
+        spoofed = {"other": udp(a.nic.mac, b.nic.mac, "10.9.0.99", b.nic.ip, 1000, 80)}
+        assert arrive(a, b, spoofed) == set()
+    finally:
+        stop.set()
+        watch.join()
 
 
 @pytest.mark.skipif(KIND != "ovs", reason="of Open vSwitch")

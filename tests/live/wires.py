@@ -77,6 +77,14 @@ class Client:
             yield found
             found |= json.loads(client.stdout.read())
 
+    @contextmanager
+    def streaming(self, giver: Client, ip: str, port: int, seconds: float) -> Iterator[Transfer]:
+        """Read for so long what another client sends from that address and port."""
+        sender = giver.start(sys.executable, PEERS, "give", str(port), str(seconds))
+        assert sender.stdout is not None
+        assert sender.stdout.readline() == "ready\n"
+        yield Transfer(self.start(sys.executable, PEERS, "take", ip, str(port)))
+
     def is_refused(self, ip: str, port: int, kind: str = "tcp") -> bool:
         """Return whether nothing answers there."""
         return self.ask(ip, port, kind, SHORT_S) == ""
@@ -101,6 +109,24 @@ class Client:
             server = self._servers.pop()
             server.kill()
             server.communicate()
+
+
+@dataclass
+class Transfer:
+    """A long transfer that is under way."""
+
+    process: subprocess.Popen[str]
+
+    def bytes_seen(self) -> int:
+        """Return how many bytes have come, once more have."""
+        assert self.process.stdout is not None
+        return int(self.process.stdout.readline() or 0)
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the end; return what came of it."""
+        assert self.process.stdout is not None
+        found: dict[str, Any] = json.loads(self.process.stdout.read().splitlines()[-1])
+        return found
 
 
 @dataclass

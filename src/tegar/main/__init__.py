@@ -31,6 +31,7 @@ USAGE = """usage: tegar COMMAND [options]
   up, down      a whole cloud on this machine, and its end
   bench NAME    measure; --json prints one object on the last line
   drill NAME    hurt a cloud of its own and measure how it heals; the same
+  drill live NAME  try a cloud that runs, with what hurts nobody; writes a report
 """
 
 
@@ -63,6 +64,7 @@ def _roles() -> dict[str, Callable[[Sequence[str]], int]]:
         "down": _down,
         "bench": _bench,
         "drill": _drill,
+        "drill live": _drill_live,
     }
 
 
@@ -159,3 +161,9 @@ def _drill(argv: Sequence[str]) -> int:
     from tegar.main.drill import main_drill
 
     return main_drill(argv)
+
+
+def _drill_live(argv: Sequence[str]) -> int:
+    from tegar.main.live import main_live
+
+    return main_live(argv)

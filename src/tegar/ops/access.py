@@ -13,6 +13,7 @@ from tegar.model.access import Role
 from tegar.model.errors import Denied
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain, User, named
+from tegar.store.acls import NetworkAclItem, NetworkAclList
 from tegar.store.addresses import PublicAddress
 from tegar.store.addresses import State as AddressState
 from tegar.store.affinity import AffinityGroup
@@ -21,9 +22,11 @@ from tegar.store.certificates import SslCert
 from tegar.store.events import Alert, Event
 from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
+from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.health import HealthCheck
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
+from tegar.store.internal_balancers import InternalBalancer, InternalLb
 from tegar.store.keys import SshKey
 from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, VlanRange
@@ -33,27 +36,20 @@ from tegar.store.routers import Router
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
+from tegar.store.vpcs import Vpc, VpcOffering
 from tegar.store.zones import Cluster, PhysicalNetwork, Pod, Provider, RouterElement, TrafficType, Zone
 
 R = TypeVar("R", bound=Row)
 
 OWNED: tuple[type[Row], ...] = (
-    Vm,
-    Volume,
-    SshKey,
-    AffinityGroup,
-    FirewallRule,
-    ForwardingRule,
-    LoadBalancer,
-    StickinessPolicy,
-    HealthPolicy,
-    SslCert,
-)
+    Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule, LoadBalancer, StickinessPolicy, HealthPolicy,
+    SslCert, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb,
+)  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
-    Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
+    Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange,
     Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
-EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, NetworkOffering)
+EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, VpcOffering)
 
 
 def subtree(ctx: Ctx, domain: Domain | None = None) -> ColumnElement[bool]:
@@ -114,13 +110,19 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
     if kind is Zone:
         return true() if ctx.is_admin else Zone.allocation == "Enabled"
     if kind is ServiceOffering:
-        return true() if ctx.is_admin else _offered(ctx)
+        return true() if ctx.is_admin else _offered(ctx, ServiceOffering.domain_ids)
+    if kind is NetworkOffering:
+        return true() if ctx.is_admin else _offered(ctx, NetworkOffering.domain_ids)
     if kind is Template:
         return or_(_mine(ctx, Template), Template.public.is_(True), Template.featured.is_(True))
     if kind is Network:
         return _network(ctx)
+    if kind in (NetworkAclList, NetworkAclItem):
+        return or_(_mine(ctx, kind), kind.account_id.is_(None))
     if kind is PublicAddress:
         return or_(_mine(ctx, PublicAddress), _free(ctx))
+    if kind is Router:
+        return true() if ctx.is_admin else _of_networks(ctx)
     if kind is Nic:
         return Nic.vm_id.in_(select(Vm.id).where(_mine(ctx, Vm)))
     if kind is Domain:
@@ -136,6 +138,16 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
     return false()
 
 
+def _of_networks(ctx: Ctx) -> ColumnElement[bool]:
+    """Domain administrators see the routers of their domains' networks."""
+    if ctx.role != Role.DOMAIN_ADMIN:
+        return false()
+    condition: ColumnElement[bool] = Router.group_id.in_(
+        select(Network.group_id).where(in_subtree(ctx, Network.domain_id), Network.group_id.is_not(None))
+    )
+    return condition
+
+
 def _of_accounts(ctx: Ctx, kind: Any) -> ColumnElement[bool]:
     if ctx.is_admin:
         return true()
@@ -145,12 +157,12 @@ def _of_accounts(ctx: Ctx, kind: Any) -> ColumnElement[bool]:
     return condition
 
 
-def _offered(ctx: Ctx) -> ColumnElement[bool]:
+def _offered(ctx: Ctx, domain_ids: Any) -> ColumnElement[bool]:
     """An offering without domains is everybody's; with some, theirs and their subdomains'."""
-    wanted: list[ColumnElement[bool]] = [ServiceOffering.domain_ids == ""]
+    wanted: list[ColumnElement[bool]] = [domain_ids == ""]
     up: Domain | None = ctx.domain
     while up is not None:
-        wanted.append(ServiceOffering.domain_ids.contains(f",{up.id},"))
+        wanted.append(domain_ids.contains(f",{up.id},"))
         up = ctx.s.get(Domain, up.parent_id) if up.parent_id else None
     return or_(*wanted)
 

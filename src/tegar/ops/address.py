@@ -17,6 +17,7 @@ from tegar.store.addresses import PublicAddress, State
 from tegar.store.networks import Network
 from tegar.store.offerings import NetworkOffering
 from tegar.store.rules import of_address
+from tegar.store.vpcs import Vpc
 from tegar.store.zones import Zone
 
 NATS = ("SourceNat", "StaticNat", "PortForwarding", "Lb")
@@ -104,8 +105,8 @@ def release(ctx: Ctx, address: PublicAddress) -> SagaRow:
         raise Refused(f"Guests go out by address {address.ip}; it is given back when its network is deleted")
     if address.elastic and address.static_nat:
         raise Refused(f"Address {address.ip} came with its VM and goes with it")
-    network = ctx.s.get_one(Network, address.network_id) if address.network_id else None
-    routers.want_again(ctx.s, network.group_id if network else None)
+    group_id = _group_of(ctx, address)
+    routers.want_again(ctx.s, group_id)
     for row in of_address(ctx.s, address.id):
         if row.state != RuleState.ACTIVE:
             raise InUse(
@@ -115,8 +116,15 @@ def release(ctx: Ctx, address: PublicAddress) -> SagaRow:
     address.state = State.RELEASING
     ctx.s.flush()
     ctx.note("NET.IPRELEASE", f"Releasing address {address.ip}", address, state="Started")
-    groups = (network.group_id,) if network is not None and network.group_id is not None else ()
+    groups = (group_id,) if group_id is not None else ()
     return RELEASE_ADDRESS.submit(ctx.s, HoldAddress(address.id, groups), ctx.job(address))
+
+
+def _group_of(ctx: Ctx, address: PublicAddress) -> int | None:
+    """Return the group of routers that hold an address: of its VPC or its network."""
+    if address.vpc_id is not None:
+        return ctx.s.get_one(Vpc, address.vpc_id).group_id
+    return ctx.s.get_one(Network, address.network_id).group_id if address.network_id else None
 
 
 def reserve(ctx: Ctx, owner: Account, address: PublicAddress, *, shown: bool) -> PublicAddress:

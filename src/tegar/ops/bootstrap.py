@@ -14,7 +14,7 @@ from tegar.kernel.password import hash_password
 from tegar.kernel.secret import Vault, token
 from tegar.model.access import Role
 from tegar.model.units import GIB, MIB
-from tegar.ops import network_offering, os_type
+from tegar.ops import acl, network_offering, os_type, vpc_offering
 from tegar.store.accounts import Account, Domain, User
 from tegar.store.offerings import DiskOffering, ServiceOffering
 from tegar.store.stock import stock_uuid
@@ -49,6 +49,8 @@ def bootstrap(s: Session, vault: Vault, now_s: float, *, admin_password: str) ->
     s.flush()
     os_type.seed(s)
     network_offering.seed(s)
+    vpc_offering.seed(s)
+    acl.seed(s)
 
 
 def admin_keys(s: Session, vault: Vault) -> tuple[str, str]:

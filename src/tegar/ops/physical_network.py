@@ -17,8 +17,9 @@ from tegar.store.serial import alone
 from tegar.store.zones import PhysicalNetwork, Provider, RouterElement, TrafficType, Zone
 
 ROUTER = "VirtualRouter"
-PROVIDERS = (ROUTER, "SecurityGroupProvider", "VpcVirtualRouter")
-WITH_ELEMENT = (ROUTER, "VpcVirtualRouter")
+VPC_ROUTER, INTERNAL_LB = "VpcVirtualRouter", "InternalLbVm"
+PROVIDERS = (ROUTER, "SecurityGroupProvider", VPC_ROUTER, INTERNAL_LB)
+WITH_ELEMENT = (ROUTER, VPC_ROUTER, INTERNAL_LB)
 ISOLATIONS = ("VLAN", "VXLAN", "L3")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
@@ -100,20 +101,44 @@ def enable_provider(ctx: Ctx, provider: Provider, state: str) -> SagaRow:
     Raises:
         Refused: its virtual router element is not enabled, or there is no such provider in this release.
     """
-    if state == "Enabled" and provider.name != ROUTER:
-        raise Refused(f"{provider.name} cannot be enabled: this release has {ROUTER} only")
+    if state == "Enabled" and provider.name not in WITH_ELEMENT:
+        raise Refused(f"{provider.name} cannot be enabled: this release has {', '.join(WITH_ELEMENT)}")
     if state == "Enabled":
         element = ctx.s.scalars(
             select(RouterElement).where(RouterElement.provider_id == provider.id, live(RouterElement))
         ).one()
         if not element.enabled:
             raise Refused(
-                f"{provider.name} cannot be enabled yet: first call configureVirtualRouterElement "
+                f"{provider.name} cannot be enabled yet: first call {_configure(provider)} "
                 f"with id={element.uuid} and enabled=true"
             )
     provider.state = state
     ctx.note("SERVICE.PROVIDER.UPDATE", f"Provider {provider.name} is {state}", provider)
     return job.done(ctx, provider)
+
+
+def _configure(provider: Provider) -> str:
+    kind = "InternalLoadBalancer" if provider.name == INTERNAL_LB else "VirtualRouter"
+    return f"configure{kind}Element"
+
+
+def make_element(ctx: Ctx, provider: Provider) -> SagaRow:
+    """Make the element of a provider of load balancers inside of tiers, which has one already if it was made here.
+
+    Raises:
+        Refused: the provider is another.
+        Exists: it has one.
+    """
+    if provider.name != INTERNAL_LB:
+        raise Refused(f"{provider.name} has no internal load balancer element; {INTERNAL_LB} has")
+    there = select(RouterElement.id).where(RouterElement.provider_id == provider.id, live(RouterElement))
+    if ctx.s.scalars(there).first():
+        raise Exists("internal load balancer element", provider.name)
+    element = RouterElement(provider_id=provider.id)
+    ctx.s.add(element)
+    ctx.s.flush()
+    ctx.note("NETWORK.ELEMENT.CREATE", "Internal load balancer element created", element)
+    return job.done(ctx, element)
 
 
 def enable_element(ctx: Ctx, element: RouterElement, *, enabled: bool) -> SagaRow:

@@ -10,8 +10,16 @@ from sqlalchemy.orm import Session
 from tegar.kernel.db import live
 from tegar.kernel.secret import Vault
 from tegar.model.network import State
-from tegar.model.router import RouterSpec
-from tegar.saga.desired import addresses, balancer, firewall, forwarding, subnets
+from tegar.model.router import PairSpec, RouterSpec
+from tegar.saga.desired import (
+    addresses,
+    balancer,
+    firewall,
+    forwarding,
+    gateways,
+    internal_balancer,
+    subnets,
+)
 from tegar.store.addresses import PublicAddress, of_group
 from tegar.store.networks import Network
 from tegar.store.offerings import NetworkOffering
@@ -37,12 +45,22 @@ def router_spec(s: Session, group: RouterGroup, router: Router, vault: Vault | N
         uuid=router.uuid,
         version=group.desired,
         subnets=tuple(subnets.of(s, network, router) for network in served),
-        uplinks=addresses.uplinks(s, group.id, held),
+        uplinks=(*addresses.uplinks(s, group.id, held), *gateways.uplinks(s, group.id)),
         openings=(*firewall.openings(s, held), *firewall.unguarded(open_ips, forwards, nats, balanced)),
         forwards=forwards,
         static_nats=nats,
-        balancers=balanced,
+        pair=_pair(group, router),
+        balancers=(*balanced, *internal_balancer.of(s, served)),
+        routes=gateways.routes(s, group.id),
     )
+
+
+def _pair(group: RouterGroup, router: Router) -> PairSpec | None:
+    """Return what a router of a pair is in it: the one that is to be primary has the higher priority."""
+    if not group.redundant:
+        return None
+    leads = (router.position == 0) != group.swapped
+    return PairSpec(vrid=group.id % 255 + 1, priority=150 if leads else 100)
 
 
 def _unguarded(s: Session, served: Sequence[Network], held: Sequence[PublicAddress]) -> set[str]:

@@ -17,6 +17,7 @@ from tegar.saga.network_implement import obey_later
 from tegar.saga.router_obey import obey
 from tegar.store import routers
 from tegar.store.rules import RULES, noun_of
+from tegar.store.rules import end as end_rule
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def withdraw(run: Apply) -> None:
             if row.removed_s:
                 continue
             if not _ends(given, row):  # also one whose end was asked for meanwhile: it never came into force
-                row.removed_s = run.env.clock.now_s()
+                end_rule(s, row, run.env.clock.now_s())
             elif row.state == RuleState.REVOKE:
                 row.state = RuleState.ACTIVE
         for group_id in run.params.group_ids:
@@ -88,7 +89,7 @@ def settle(run: Apply) -> None:
         for given in run.params.rules:
             row = s.get_one(RULES[given.noun], given.id)
             if _ends(given, row) and row.state == RuleState.REVOKE and not row.removed_s:
-                row.removed_s = run.env.clock.now_s()
+                end_rule(s, row, run.env.clock.now_s())
             elif row.state == RuleState.ADD:
                 row.state = RuleState.ACTIVE
 

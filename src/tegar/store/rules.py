@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
-from tegar.store import addresses
+from tegar.store import addresses, internal_balancers
+from tegar.store.acls import NetworkAclItem
 from tegar.store.addresses import PublicAddress
 from tegar.store.balancers import BalancerMember, HealthPolicy, LoadBalancer, StickinessPolicy
 from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
+from tegar.store.gateways import PrivateGateway, StaticRoute
+from tegar.store.internal_balancers import InternalBalancer, InternalMember
 from tegar.store.networks import GuestAddress
 
 RULES: dict[str, Any] = {
@@ -23,6 +26,16 @@ RULES: dict[str, Any] = {
     "member": BalancerMember,
     "stickiness": StickinessPolicy,
     "health": HealthPolicy,
+    "acl": NetworkAclItem,
+    "gateway": PrivateGateway,
+    "route": StaticRoute,
+    "internal_balancer": InternalBalancer,
+    "internal_member": InternalMember,
+}
+
+# What else goes when a rule of that kind is gone.
+FORGET: dict[type[Any], Callable[[Session, Any, float], None]] = {
+    InternalBalancer: internal_balancers.forget,
 }
 
 OF_ADDRESSES: tuple[Any, ...] = (FirewallRule, ForwardingRule, LoadBalancer)  # those with an ``address_id``
@@ -31,6 +44,14 @@ OF_ADDRESSES: tuple[Any, ...] = (FirewallRule, ForwardingRule, LoadBalancer)  # 
 def noun_of(row: Any) -> str:
     """Return the name under which a rule's kind is kept."""
     return next(noun for noun, kind in RULES.items() if isinstance(row, kind))
+
+
+def end(s: Session, row: Any, now_s: float) -> None:
+    """Mark a rule as gone, with what was only there for it."""
+    row.removed_s = now_s
+    s.flush()
+    if type(row) in FORGET:
+        FORGET[type(row)](s, row, now_s)
 
 
 def of_address(s: Session, address_id: int) -> list[Any]:
@@ -62,6 +83,8 @@ def forget_network(s: Session, network_id: int, now_s: float) -> None:
     for kind in OF_ADDRESSES:
         for row in s.scalars(select(kind).where(kind.network_id == network_id, live(kind))):
             _remove(s, row, now_s)
+    for rule in internal_balancers.rules(s, [network_id]):
+        end(s, rule, now_s)
     held = select(PublicAddress).where(PublicAddress.network_id == network_id, live(PublicAddress))
     for address in s.scalars(held):
         if address.vpc_id is None:
@@ -89,7 +112,7 @@ def forget_nics(s: Session, nic_ids: Sequence[int], now_s: float) -> None:
 
 
 def _leading_to(s: Session, nic_ids: Sequence[int]) -> Iterable[Any]:
-    for kind in (ForwardingRule, BalancerMember):
+    for kind in (ForwardingRule, BalancerMember, InternalMember):
         yield from s.scalars(select(kind).where(kind.nic_id.in_(nic_ids), live(kind))).all()
 
 

@@ -6,6 +6,7 @@ from tegar.kernel.saga import SagaLog, SagaRow
 from tegar.kernel.settings import SettingRow
 from tegar.store import (
     accounts,
+    acls,
     addresses,
     affinity,
     balancers,
@@ -15,9 +16,11 @@ from tegar.store import (
     events,
     firewall,
     forwarding,
+    gateways,
     health,
     hosts,
     images,
+    internal_balancers,
     keys,
     leases,
     networks,
@@ -29,6 +32,7 @@ from tegar.store import (
     servers,
     vms,
     volumes,
+    vpcs,
     zones,
 )
 
@@ -41,6 +45,7 @@ __all__ = [
     "SagaRow",
     "SettingRow",
     "accounts",
+    "acls",
     "addresses",
     "affinity",
     "balancers",
@@ -49,10 +54,12 @@ __all__ = [
     "dependencies",
     "events",
     "firewall",
+    "gateways",
     "health",
     "forwarding",
     "hosts",
     "images",
+    "internal_balancers",
     "keys",
     "leases",
     "networks",
@@ -64,5 +71,6 @@ __all__ = [
     "servers",
     "vms",
     "volumes",
+    "vpcs",
     "zones",
 ]

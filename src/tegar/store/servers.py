@@ -71,3 +71,12 @@ def silent(s: Session) -> list[Server]:
     rows = s.scalars(select(Server).where(live(Server), Server.state != State.DOWN)).all()
     held = set(s.scalars(select(Lease.name).where(Lease.name.startswith(PREFIX), Lease.holder != "")))
     return [row for row in rows if PREFIX + row.run not in held]
+
+
+def led(s: Session) -> dict[str, list[str]]:
+    """Return what each run of a server leads: ``ha``, ``loops``."""
+    found: dict[str, list[str]] = {}
+    held = select(Lease.holder, Lease.name).where(Lease.holder != "", ~Lease.name.startswith("server:"))
+    for holder, name in s.execute(held.order_by(Lease.name)):
+        found.setdefault(holder, []).append(name)
+    return found

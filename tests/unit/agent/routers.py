@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec, UplinkSpec
-from tegar.model.rule import Match, Opening, PortForward, Protocol, StaticNat
+from tegar.model.rule import AclItem, Match, Opening, PortForward, Protocol, StaticNat, StaticRoute
 from tegar.model.spec import NetworkSpec
 
 TCP, UDP, ICMP = Protocol.TCP, Protocol.UDP, Protocol.ICMP
@@ -41,4 +43,31 @@ ISOLATED = RouterSpec(
         PortForward("203.0.113.12", TCP, 22, 23, "10.1.1.7", 22, 23),
     ),
     static_nats=(StaticNat("203.0.113.11", "10.1.1.8"),),
+)  # fmt: skip
+
+WEB_TIER = replace(
+    NET, gateway="10.1.1.1", egress=(),
+    acl=(
+        AclItem(20, allow=False, inbound=True, match=Match(Protocol.ALL)),
+        AclItem(10, allow=True, inbound=True, match=Match(TCP, sources=("10.1.2.0/24",), first_port=80)),
+        AclItem(30, allow=True, inbound=False, match=Match(ICMP, icmp_type=-1, icmp_code=-1)),
+    ),
+)  # fmt: skip
+DB_TIER = replace(
+    NET, network=NetworkSpec("44444444-4444-4444-8444-444444444444", "cloudbr1", 101), mac="02:00:00:00:00:03",
+    ip="10.1.2.1", gateway="10.1.2.1", guests=(), egress=(), acl=(),
+)  # fmt: skip
+PRIVATE = UplinkSpec(
+    network=NetworkSpec("77777777-7777-4777-8777-777777777777", "cloudbr1", 900), mac="02:00:00:00:01:02",
+    addresses=("172.30.0.2",), prefix_len=24, gateway="172.30.0.1", private=True, acl=(),
+)  # fmt: skip
+FURTHER = UplinkSpec(
+    network=NetworkSpec("88888888-8888-4888-8888-888888888888", "cloudbr0", 50), mac="02:00:00:00:01:03",
+    addresses=("198.51.100.10", "198.51.100.11"), prefix_len=24, gateway="198.51.100.1",
+)  # fmt: skip
+VPC = RouterSpec(
+    "99999999-9999-4999-8999-999999999999", 1, (WEB_TIER, DB_TIER), (UPLINK, PRIVATE, FURTHER),
+    forwards=(PortForward("203.0.113.10", TCP, 80, 80, "10.1.1.7", 8080, 8080),),
+    static_nats=(StaticNat("198.51.100.11", "10.1.1.8"),),
+    routes=(StaticRoute("192.168.50.0/24", "172.30.0.1"),),
 )  # fmt: skip

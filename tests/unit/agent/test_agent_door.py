@@ -80,7 +80,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def agent(tls: Path) -> Iterator[Door]:
     box = Box()
-    machine = Host(box, *[None] * 5, Fences(), Locks(), None, None)  # type: ignore[arg-type]
+    machine = Host(box, *[None] * 6, Fences(), Locks(), None, None)  # type: ignore[arg-type]
     server = door.server(door.application(machine, threads=4), host="127.0.0.1", port=0, tls=tls)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

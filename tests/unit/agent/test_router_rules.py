@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import golden_files
 import pytest
-from routers import ISOLATED, NET, TCP, UPLINK
+from routers import ISOLATED, NET, TCP, UPLINK, VPC
 
 from tegar.agent.router import flows, links
 from tegar.agent.router.render import bundle, nft
@@ -86,3 +86,12 @@ def test_flows_are_read_from_the_kernels_table() -> None:
     )
 
     assert list(flows.parse(shown)) == [flows.Flow("tcp", "1.2.3.4", "203.0.113.10", 4000, 80)]
+
+
+def test_the_rules_of_a_vpc_read_as_they_should() -> None:
+    golden_files.check("vpc-rules.nft", nft.rules(VPC))
+
+
+def test_a_packet_that_has_to_leave_by_another_uplink_finds_its_way() -> None:
+    assert [uplink.network.uuid[:8] for uplink in links.steered(VPC)] == ["88888888"]
+    assert links.routes(VPC)[1] == links.Route("192.168.50.0/24", "172.30.0.1", "pub-77777777")

@@ -75,6 +75,7 @@ def _start(host: Host, ask: StartDomain) -> int:
         host.hands.resume(ask.spec.uuid, ask.permit)
     except TegarError:
         host.virt.destroy(ask.spec.uuid)
+        _left(host, ask.spec.uuid)
         raise
     return port
 

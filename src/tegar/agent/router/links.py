@@ -19,6 +19,7 @@ PUBLIC_OWN = (
     "169.254.1.2",
 )  # where the two of a pair hear each other beside the public addresses
 OWN_MAC = ("0a", "0e")  # the first byte of what they have there in place of the shared one
+ADVERTISED = "169.254.1.5/32"  # what the two of a pair name in their adverts, for that must never change
 Network = ipaddress.IPv4Network
 
 
@@ -82,9 +83,14 @@ def public_ips(spec: RouterSpec) -> tuple[str, ...]:
     return tuple(sorted({ip for uplink in spec.uplinks if not uplink.private for ip in uplink.addresses}))
 
 
+def first_subnet(spec: RouterSpec) -> SubnetSpec:
+    """Return the guest network on which the two of a pair hear each other."""
+    return min((it for it in spec.subnets if it.peer_ip), key=lambda subnet: subnet.network.uuid)
+
+
 def side(spec: RouterSpec) -> int:
     """Return which of the two of a pair this router is: the same for as long as their addresses are."""
-    first = min(spec.subnets, key=lambda subnet: subnet.network.uuid)
+    first = first_subnet(spec)
     return int(ipaddress.IPv4Address(first.ip) > ipaddress.IPv4Address(first.peer_ip))
 
 
@@ -113,7 +119,7 @@ def _guest(spec: RouterSpec, subnet: SubnetSpec) -> Link:
 
 
 def _public(spec: RouterSpec, uplink: UplinkSpec) -> Link:
-    own_first = sorted(uplink.addresses, key=lambda ip: ip != uplink.source_nat)
+    own_first = sorted(uplink.addresses, key=lambda ip: (ip != uplink.source_nat, ip))
     addresses = tuple(f"{ip}/{uplink.prefix_len}" for ip in own_first)
     name = uplink_link(uplink)
     if not is_pair(spec):
@@ -146,6 +152,12 @@ def routes(spec: RouterSpec) -> tuple[Route, ...]:
         if link:
             found.append(Route(str(Network(route.cidr, strict=False)), route.via, link))
     return tuple(found)
+
+
+def steered(spec: RouterSpec) -> tuple[UplinkSpec, ...]:
+    """Return the further ways to public networks: what has an address there leaves there, by routes of its own."""
+    public = [uplink for uplink in spec.uplinks if not uplink.private and uplink.gateway]
+    return tuple(public[1:])
 
 
 def _elsewhere(spec: RouterSpec, subnet: SubnetSpec) -> bool:

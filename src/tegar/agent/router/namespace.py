@@ -17,6 +17,9 @@ from tegar.agent.segment.links import interfaces, ip
 from tegar.model.router import RouterSpec
 
 ROUTE_PROTOCOL = "84"  # marks the routes that are ours
+MAIN_FIRST, MAIN_BUT_DEFAULT = 100, "lookup main suppress_prefixlength 0"
+STEERED = 1000  # rule and table of the n-th further uplink: this and n
+OUR_RULES = frozenset({MAIN_FIRST, *range(STEERED, STEERED + 256)})
 SETTINGS = (
     ("ipv4/ip_forward", 1),
     ("ipv4/ip_nonlocal_bind", 1),  # the backup of a pair listens at addresses it does not have yet
@@ -84,6 +87,9 @@ class Namespace:
                 self._add(link, end)
                 if segment.soft:
                     self.run("ethtool", "-K", link.name, "tx", "off", what=self._what).must(self._what)
+                if segment.mtu:
+                    ip("link", "set", end, "mtu", str(segment.mtu)).must(self._what)
+                    self._ip("link", "set", link.name, "mtu", str(segment.mtu)).must(self._what)
             if end not in known or known[end].master != segment.bridge:
                 segments.plug(segment, end)
         added = [(link, ip) for link in wanted for ip in link.addresses if ip not in _held(there, link.name)]
@@ -92,13 +98,30 @@ class Namespace:
                 *(row for link in wanted for row in _raise(link, new=link.name not in there)),
                 *(f"addr replace {address} dev {link.name}" for link, address in added),
                 *(_way(route) for route in links.routes(spec)),
+                *self._steer(spec),
             )
         )
         return tuple((link.name, address.partition("/")[0]) for link, address in added)
 
+    def _steer(self, spec: RouterSpec) -> Iterable[str]:
+        """Return what makes packets with a mark leave by the uplink of that number."""
+        ways = links.steered(spec)
+        wanted = {MAIN_FIRST, *(STEERED + n for n in range(1, len(ways) + 1))} if ways else set()
+        shown = self._ip("-json", "rule", "show").must(self._what)
+        there = {row["priority"] for row in json.loads(shown.out)} & OUR_RULES
+        yield from (f"rule del pref {pref}" for pref in sorted(there - wanted))
+        for pref in sorted(wanted - there):
+            way = f"fwmark {pref - STEERED} lookup {pref}" if pref != MAIN_FIRST else MAIN_BUT_DEFAULT
+            yield f"rule add pref {pref} {way}"
+        for n, uplink in enumerate(ways, start=1):
+            to = f"via {uplink.gateway} dev {links.uplink_link(uplink)} onlink table {STEERED + n}"
+            yield f"route replace default {to} proto {ROUTE_PROTOCOL}"
+
     def trim(self, spec: RouterSpec, segments: Segments) -> None:
         """Take away NICs, addresses and routes that are not wanted."""
-        wanted = {link.name: {*link.addresses, *link.floating} for link in links.links(spec)}
+        wanted = {
+            link.name: {*link.addresses, *link.floating, links.ADVERTISED} for link in links.links(spec)
+        }
         rows = []
         for name, nic in self._nics().items():
             if name not in wanted:
@@ -111,7 +134,7 @@ class Namespace:
             cidr = _cidr(row["dst"])
             if (cidr, row.get("gateway", "")) not in keep:
                 rows.append(f"route del {cidr} via {row.get('gateway', '')} proto {ROUTE_PROTOCOL}")
-        self._batch(rows)
+        self._batch(rows, anyway=True)  # keepalived may have been faster
 
     def remove(self, segments: Segments) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
@@ -147,11 +170,13 @@ class Namespace:
             "peer", "name", link.name, "address", link.mac, "netns", self.name,
         ).must(self._what)  # fmt: skip
 
-    def _batch(self, rows: Iterable[str]) -> None:
+    def _batch(self, rows: Iterable[str], *, anyway: bool = False) -> None:
         text = "".join(f"{row}\n" for row in rows)
         if text:
-            argv = ("ip", "-n", self.name, "-batch", "-")
-            child.run(argv, timeout_s=20, what=self._what, stdin=text).must(self._what)
+            argv = ("ip", "-n", self.name, *(("-force",) if anyway else ()), "-batch", "-")
+            said = child.run(argv, timeout_s=20, what=self._what, stdin=text)
+            if not anyway:
+                said.must(self._what)
 
 
 def _pull(segments: Segments, end: str) -> None:

@@ -15,6 +15,7 @@ from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.model.router import RouterSpec
 
+SCRIPT_WARNING = 6  # of keepalived about any script; ours is written by us alone
 EVERYTHING = frozenset({"*"})  # nothing is known of what changed
 
 
@@ -35,6 +36,13 @@ class Service:
     reload: Callable[[Path, Daemon], None] = _hang_up
 
 
+def keepalived(home: Path) -> tuple[str, ...]:
+    """Return the command that runs keepalived and says what it does on its standard error."""
+    pids = (f"--pid={home}/keepalived.pid", f"--vrrp_pid={home}/vrrp.pid")
+    conf = f"--use-file={home}/current/keepalived.conf"
+    return ("keepalived", "--dont-fork", "--log-console", "--no-syslog", "--vrrp", conf, *pids)
+
+
 SERVICES = (
     Service(
         "dnsmasq", "dnsmasq.conf",
@@ -52,6 +60,16 @@ SERVICES = (
         "haproxy", "haproxy.cfg", haproxy.argv, ready="Loading success",
         reload_for=("haproxy.cfg", "certificates/"), reload=haproxy.reload,
     ),
+    Service(
+        "conntrackd", "conntrackd.conf",
+        lambda home: ("conntrackd", "-C", f"{home}/current/conntrackd.conf"),
+        ready="initialization completed",
+        restart_for=frozenset({"conntrackd.conf"}),
+    ),
+    Service(
+        "keepalived", "keepalived.conf", keepalived, ready="Entering BACKUP STATE",
+        reload_for=("keepalived.conf",),
+    ),
 )  # fmt: skip
 
 
@@ -64,6 +82,11 @@ def try_out(space: Namespace, home: Path, files: Path) -> None:
         )
     if (files / "haproxy.cfg").exists():
         haproxy.try_out(home, files)
+    if (files / "keepalived.conf").exists():
+        argv = ("keepalived", "--config-test", f"--use-file={files}/keepalived.conf")
+        said = space.run(*argv, what="keepalived")
+        if said.code != SCRIPT_WARNING:
+            said.must("keepalived --config-test")
     space.run("nft", "--check", "-f", str(files / "rules.nft"), what="nft").must("nft --check")
 
 

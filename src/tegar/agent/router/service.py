@@ -12,7 +12,7 @@ from tegar.agent import child
 from tegar.agent.fences import Locks
 from tegar.agent.host import Segments
 from tegar.agent.places import check_uuid
-from tegar.agent.router import bundles, counters, serve
+from tegar.agent.router import bundles, counters, pair, serve
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.render import bundle
 from tegar.kernel.errors import AgentRefused, Refused, TegarError
@@ -62,6 +62,7 @@ class NamespaceRouters:
     ) -> None:
         serve.serve(space, home, spec, changed, old)
         space.trim(spec, self._segments)
+        pair.settle(space, home, spec)
         bundles.note_served(home, spec.version)
 
     def knock(self, uuid: str, ip: str, port: int) -> bool:
@@ -91,7 +92,7 @@ class NamespaceRouters:
             spec = bundles.in_force(home)
             if spec and Namespace(spec.uuid).there():
                 whole = bundles.served(home) == spec.version and serve.alive(home)
-                found.append(RouterUp(spec.uuid, spec.version if whole else 0))
+                found.append(RouterUp(spec.uuid, spec.version if whole else 0, pair.role(home, spec)))
         return tuple(found)
 
     def counters(self) -> tuple[RouterCounters, ...]:

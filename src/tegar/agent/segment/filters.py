@@ -41,6 +41,7 @@ class NicFilters:
         self._folder, self._segment = folder, segment
         self._lock = threading.RLock()
         self._switched = Switched()
+        self._due = False
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._kept = {file.stem: it for file in folder.glob("*.json") if (it := _read(file))}
 
@@ -78,7 +79,7 @@ class NicFilters:
                 touched |= {*kept.segments, *(before.segments if before else ())}
                 must |= {nic.nic_uuid for nic in kept.nics if nic.filter}
                 self._keep(vm_uuid, kept)
-            self._apply(touched, must)
+            self._apply(frozenset(touched), frozenset(must))
 
     def forget(self, vm_uuid: str) -> None:
         """Filter nothing of a VM any more: it is gone."""
@@ -86,22 +87,25 @@ class NicFilters:
             kept = self._kept.pop(vm_uuid, None)
             if kept:
                 (self._folder / f"{check_uuid(vm_uuid)}.json").unlink(missing_ok=True)
-                self._apply(set(kept.segments), set())
+                self._apply(frozenset(kept.segments), frozenset())
 
     def refresh(self, bridge: str = "") -> None:
-        """Enforce again what is known, on one bridge or all; what fails is logged and tried again later."""
+        """Enforce again what is known, on one bridge or all; what fails is logged, and tried again by the watch."""
         with self._lock:
-            segments = {s for kept in self._kept.values() for s in kept.segments if bridge in ("", s.bridge)}
+            every = frozenset(s for kept in self._kept.values() for s in kept.segments)
+            segments = frozenset(s for s in every if bridge in ("", s.bridge))
             try:
-                self._apply(segments, set())
+                self._apply(segments, frozenset())
             except TegarError as e:
+                self._due = True
                 log.error("filters are not in force", bridge=bridge or "all", why=str(e))
 
     def watch(self, stop: threading.Event, period_s: float = 2.0) -> None:
         """Enforce everything again whenever Open vSwitch was restarted, for its flows died with it."""
         while not stop.wait(period_s):
-            if self._switched.restarted():
-                log.warning("Open vSwitch was restarted; filters are set again")
+            if self._switched.restarted() or self._due:
+                log.warning("Open vSwitch was restarted, or did not obey; filters are set again")
+                self._due = False
                 self.refresh()
 
     def _new(self, vm_uuid: str, nics: tuple[NicSpec, ...], *, enforced: bool) -> Kept:
@@ -116,7 +120,7 @@ class NicFilters:
         spare.replace(file)
         self._kept[vm_uuid] = kept
 
-    def _apply(self, segments: set[Segment], must: set[str]) -> None:
+    def _apply(self, segments: frozenset[Segment], must: frozenset[str]) -> None:
         """Enforce on the bridges of these segments; NICs that *must* be plugged in are missed when they are not."""
         here = [
             (nic, segment)

@@ -29,25 +29,27 @@ def vsctl(*args: str) -> child.Output:
     return child.run(words, timeout_s=_DEADLINE_S + 5, what="Open vSwitch")
 
 
-def ofctl(verb: str, *args: str, stdin: str = "") -> child.Output:
-    """Run ``ovs-ofctl``; its words of OpenFlow are of the version that knows bundles."""
-    words = ("ovs-ofctl", "-O", "OpenFlow14", f"--timeout={_DEADLINE_S}", *_bundled(verb), *args)
+def flood(bridge: str, port: str, *, on: bool) -> None:
+    """Say whether a port gets frames that go to all ports; only the first OpenFlow has words for it."""
+    words = ("mod-port", bridge, port, "flood" if on else "no-flood")
+    _ofctl("OpenFlow10", *words).must(f"port {port}")
+
+
+def replace_flows(bridge: str, text: str) -> None:
+    """Obey lines of flows all at once, or none; when this returns no packet goes by the old ones."""
+    _ofctl("OpenFlow14", "--bundle", "add-flows", bridge, "-", stdin=text).must(f"flows of {bridge}")
+    appctl("revalidator/wait").must(f"flows of {bridge}")
+
+
+def _ofctl(version: str, *args: str, stdin: str = "") -> child.Output:
+    words = ("ovs-ofctl", "-O", version, f"--timeout={_DEADLINE_S}", *args)
     return child.run(words, timeout_s=_DEADLINE_S + 5, what="Open vSwitch", stdin=stdin)
-
-
-def _bundled(verb: str) -> tuple[str, ...]:
-    return ("--bundle", verb) if verb == "add-flows" else (verb,)
 
 
 def appctl(*args: str) -> child.Output:
     """Run ``ovs-appctl`` on the switch's daemon."""
     words = ("ovs-appctl", f"--timeout={_DEADLINE_S}", *args)
     return child.run(words, timeout_s=_DEADLINE_S + 5, what="Open vSwitch")
-
-
-def replace_flows(bridge: str, text: str) -> None:
-    """Obey lines of flows all at once, or none."""
-    ofctl("add-flows", bridge, "-", stdin=text).must(f"flows of {bridge}")
 
 
 def works() -> bool:

@@ -79,7 +79,7 @@ def _seen() -> str:
 def _keep_host_out(bridge: str) -> None:
     """Hand no flooded frames to the host itself, unless it has an address there."""
     if not address_of(bridge):
-        ovs.ofctl("mod-port", bridge, "LOCAL", "no-flood")
+        ovs.flood(bridge, bridge, on=False)
 
 
 def _pinned(bridge: str) -> set[_Pin]:
@@ -94,7 +94,7 @@ def _pinned(bridge: str) -> set[_Pin]:
 
 def _pin(bridge: str, pin: _Pin, port: str) -> None:
     """Pin an address to its port, and forget connections of whoever had the port before."""
-    ovs.ofctl("mod-port", bridge, port, "no-flood").must(f"port {port}")
+    ovs.flood(bridge, port, on=False)
     ovs.appctl("fdb/add", bridge, port, str(pin.tag), pin.mac).must(f"port {port}")
     ovs.appctl("dpctl/flush-conntrack", f"zone={pin.number}")
 
@@ -102,4 +102,4 @@ def _pin(bridge: str, pin: _Pin, port: str) -> None:
 def _unpin(bridge: str, pin: _Pin, port: str) -> None:
     ovs.appctl("fdb/del", bridge, str(pin.tag), pin.mac)
     if port:
-        ovs.ofctl("mod-port", bridge, port, "flood")
+        ovs.flood(bridge, port, on=True)

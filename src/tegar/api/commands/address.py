@@ -14,11 +14,13 @@ from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.ops import access, job
 from tegar.ops import address as ops
+from tegar.ops import vpc as vpcs
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain
 from tegar.store.addresses import PublicAddress, State
 from tegar.store.networks import Network, VlanRange
 from tegar.store.offerings import NetworkOffering
+from tegar.store.vpcs import Vpc
 from tegar.store.zones import PhysicalNetwork, Zone
 
 
@@ -37,6 +39,7 @@ class AssociateIpAddress(_OnAddress):
     name = "associateIpAddress"
 
     network_id: Network | None = param("the network that it leads into", default=None)
+    vpc_id: Vpc | None = param("the VPC that has it; it leads into a tier with its first rule", default=None)
     zone_id: Zone | None = param("the zone, of an address that leads somewhere later", default=None)
     ip_address: str | None = param("this address; any free one without it", default=None)
     account: str | None = param("for this account; with domainid", default=None)
@@ -50,6 +53,8 @@ class AssociateIpAddress(_OnAddress):
         want = {"want_ip": self.ip_address or "", "shown": self.for_display}
         if self.network_id is not None:
             return ops.acquire(ctx, self._owner(ctx, self.network_id), self.network_id, **want)  # type: ignore[arg-type]
+        if self.vpc_id is not None:
+            return vpcs.acquire(ctx, self.vpc_id, want_ip=self.ip_address or "", shown=self.for_display)
         if self.zone_id is None:
             raise MissingParameter(self.name.lower(), "networkid")
         owner = access.owner(ctx, self.account, self.domain_id)
@@ -129,6 +134,7 @@ class ListPublicIpAddresses(OwnedList):
     vlan_id: VlanRange | None = param("of this range", default=None)
     associated_network_id: Network | None = param("that lead into this network", default=None)
     network_id: Network | None = param("as associatednetworkid", default=None)
+    vpc_id: Vpc | None = param("of this VPC", default=None)
     allocated_only: bool | None = param("false: free ones too", default=None)
     for_virtual_network: bool = param("only true: addresses of shared networks are their VMs'", default=True)
     for_load_balancing: bool | None = param("whose network offers load balancing", default=None)
@@ -150,6 +156,7 @@ class ListPublicIpAddresses(OwnedList):
             (row.range_id, self.vlan_id),
             (row.network_id, self.associated_network_id),
             (row.network_id, self.network_id),
+            (row.vpc_id, self.vpc_id),
             (row.source_nat, self.is_source_nat),
             (row.static_nat, self.is_static_nat),
             (row.shown, self.for_display if ctx.is_admin else True),

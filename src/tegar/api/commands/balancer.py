@@ -17,11 +17,13 @@ from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.ops import access
 from tegar.ops import balancer as ops
+from tegar.ops import internal_balancer as internal
 from tegar.ops.ctx import Ctx
 from tegar.store import balancers as store
 from tegar.store.accounts import Account, Domain
 from tegar.store.addresses import PublicAddress
 from tegar.store.balancers import BalancerMember, LoadBalancer
+from tegar.store.internal_balancers import InternalBalancer
 from tegar.store.networks import Network, Nic
 from tegar.store.vms import Vm
 from tegar.store.zones import Zone
@@ -163,11 +165,22 @@ class _Behind(Command):
 
     is_async = True
 
-    id: LoadBalancer = param("the load balancer")
+    id: str = param("the load balancer, on a public address or inside of a tier")
     virtual_machine_ids: list[Vm] | None = param("the virtual machines", default=None)
     vm_id_ip_map: list[dict[str, str]] | None = param(
         "by one of their addresses: vmid and vmip", default=None, wire="vmidipmap"
     )
+
+    def balancer(self, ctx: Ctx) -> LoadBalancer | InternalBalancer:
+        """Return the load balancer of either kind.
+
+        Raises:
+            NoSuchEntity: it is not there for the caller.
+        """
+        inside = access.see(ctx, InternalBalancer, self.id)
+        if isinstance(inside, InternalBalancer):
+            return inside
+        return access.must_see(ctx, LoadBalancer, self.id, "id")
 
     def wanted(self, ctx: Ctx) -> list[ops.Behind]:
         """Return what was named, in both ways.
@@ -190,7 +203,10 @@ class AssignToLoadBalancerRule(_Behind):
     name = "assignToLoadBalancerRule"
 
     def run(self, ctx: Ctx) -> SagaRow:
-        return ops.assign(ctx, self.id, self.wanted(ctx))
+        found, wanted = self.balancer(ctx), self.wanted(ctx)
+        if isinstance(found, InternalBalancer):
+            return internal.assign(ctx, found, [want.vm for want in wanted])
+        return ops.assign(ctx, found, wanted)
 
 
 class RemoveFromLoadBalancerRule(_Behind):
@@ -199,7 +215,10 @@ class RemoveFromLoadBalancerRule(_Behind):
     name = "removeFromLoadBalancerRule"
 
     def run(self, ctx: Ctx) -> SagaRow:
-        return ops.withdraw(ctx, self.id, self.wanted(ctx))
+        found, wanted = self.balancer(ctx), self.wanted(ctx)
+        if isinstance(found, InternalBalancer):
+            return internal.withdraw(ctx, found, [want.vm for want in wanted])
+        return ops.withdraw(ctx, found, wanted)
 
 
 def instances(ctx: Ctx, rows: Any) -> list[InstanceView]:

@@ -83,6 +83,8 @@ class ListVirtualRouterElements(List):
         row = RouterElement
         stmt = select(row).where(live(row), access.visible(ctx, row)).order_by(row.id)
         stmt = only(stmt, (row.id, self.id), (row.provider_id, self.nsp_id), (row.enabled, self.enabled))
+        inside = select(Provider.id).where(Provider.name == ops.INTERNAL_LB)
+        stmt = stmt.where(row.provider_id.not_in(inside))
         return self.fetch(ctx, stmt)
 
 

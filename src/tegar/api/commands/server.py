@@ -35,6 +35,13 @@ class ListManagementServers(List):
         return self.fetch(ctx, stmt)
 
 
+class ListManagementServersMetrics(ListManagementServers):
+    """List the management servers, as clients ask that look for the version of the cloud."""
+
+    name = "listManagementServersMetrics"
+    envelope = "managementserver"
+
+
 class PrepareForShutdown(Command):
     """Let a management server finish its work and take up nothing more; new requests go to the others."""
 
@@ -92,4 +99,11 @@ class ReadyForShutdown(Command):
         return self.management_server_id
 
 
-COMMANDS = (ListManagementServers, PrepareForShutdown, CancelShutdown, TriggerShutdown, ReadyForShutdown)
+COMMANDS = (
+    ListManagementServers,
+    ListManagementServersMetrics,
+    PrepareForShutdown,
+    CancelShutdown,
+    TriggerShutdown,
+    ReadyForShutdown,
+)

@@ -16,6 +16,7 @@ from tegar.store.addresses import PublicAddress
 from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.rules import OF_ADDRESSES
 from tegar.store.vms import Vm
+from tegar.store.vpcs import Vpc
 from tegar.store.zones import PhysicalNetwork, Zone
 
 
@@ -45,6 +46,8 @@ class IpAddressView(TypedDict, total=False):
     networkid: str | None
     associatednetworkid: str | None
     associatednetworkname: str | None
+    vpcid: str | None
+    vpcname: str | None
     virtualmachineid: str | None
     virtualmachinename: str | None
     virtualmachinedisplayname: str | None
@@ -63,6 +66,7 @@ def addresses(ctx: Ctx, rows: Sequence[PublicAddress]) -> list[IpAddressView]:
     networks = load(ctx.s, Network, (r.network_id for r in rows))
     nics = load(ctx.s, Nic, (r.nic_id for r in rows))
     vms = load(ctx.s, Vm, (n.vm_id for n in nics.values()))
+    vpcs = load(ctx.s, Vpc, (r.vpc_id for r in rows))
     ruled = _with_rules(ctx, [r.id for r in rows])
     views: list[IpAddressView] = []
     for r in rows:
@@ -76,6 +80,8 @@ def addresses(ctx: Ctx, rows: Sequence[PublicAddress]) -> list[IpAddressView]:
         if r.network_id is not None:
             view["associatednetworkid"] = networks[r.network_id].uuid
             view["associatednetworkname"] = networks[r.network_id].name
+        if r.vpc_id is not None:
+            view["vpcid"], view["vpcname"] = vpcs[r.vpc_id].uuid, vpcs[r.vpc_id].name
         if r.nic_id in nics:
             view |= _vm(vms[nics[r.nic_id].vm_id or 0], r)
         if ctx.is_admin:

@@ -10,8 +10,10 @@ from tegar.model import vlan
 from tegar.model.network import JOINABLE
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain
+from tegar.store.acls import NetworkAclList
 from tegar.store.networks import Network
 from tegar.store.offerings import NetworkOffering
+from tegar.store.vpcs import Vpc
 from tegar.store.zones import PhysicalNetwork, Zone
 
 
@@ -61,6 +63,10 @@ class NetworkView(TypedDict, total=False):
     strechedl2subnet: bool
     supportsvmautoscaling: bool
     related: str
+    vpcid: str | None
+    vpcname: str | None
+    aclid: str | None
+    aclname: str | None
     created: str | None
     tags: list[dict[str, Any]]
 
@@ -72,6 +78,8 @@ def networks(ctx: Ctx, rows: Sequence[Network]) -> list[NetworkView]:
     domains = load(ctx.s, Domain, (r.domain_id for r in rows))
     offerings = load(ctx.s, NetworkOffering, (r.offering_id for r in rows))
     physical = load(ctx.s, PhysicalNetwork, (r.physical_network_id for r in rows))
+    vpcs = load(ctx.s, Vpc, (r.vpc_id for r in rows))
+    lists = load(ctx.s, NetworkAclList, (r.acl_list_id for r in rows))
     views: list[NetworkView] = []
     for r in rows:
         view = _facts(r)
@@ -81,6 +89,10 @@ def networks(ctx: Ctx, rows: Sequence[Network]) -> list[NetworkView]:
         view["domain"], view["domainid"] = domain.name, domain.uuid
         view["domainpath"] = "ROOT" + domain.path.rstrip("/")
         view["zoneid"], view["zonename"] = zones[r.zone_id].uuid, zones[r.zone_id].name
+        if r.vpc_id in vpcs:
+            view["vpcid"], view["vpcname"] = vpcs[r.vpc_id].uuid, vpcs[r.vpc_id].name
+        if r.acl_list_id in lists:
+            view["aclid"], view["aclname"] = lists[r.acl_list_id].uuid, lists[r.acl_list_id].name
         if ctx.is_admin:
             view["physicalnetworkid"] = physical[r.physical_network_id].uuid
             view["vlan"] = r.vlan or None

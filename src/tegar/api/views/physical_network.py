@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from tegar.api.views.base import load
+from tegar.ops import vpc_offering
 from tegar.ops.ctx import Ctx
-from tegar.ops.physical_network import ROUTER
+from tegar.ops.physical_network import INTERNAL_LB, ROUTER, VPC_ROUTER
 from tegar.store.zones import PhysicalNetwork, Provider, RouterElement, TrafficType, Zone
 
 SERVICES = {
     ROUTER: ["Dhcp", "Dns", "UserData"],
     "SecurityGroupProvider": ["SecurityGroup"],
-    "VpcVirtualRouter": ["Dhcp", "Dns", "UserData"],
+    VPC_ROUTER: [name for name, by in vpc_offering.PROVIDERS.items() if VPC_ROUTER in by],
+    INTERNAL_LB: ["Lb"],
 }
 
 

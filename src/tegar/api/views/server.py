@@ -27,6 +27,7 @@ class ServerView(TypedDict, total=False):
     serviceip: str
     ipaddress: str
     pendingjobscount: int
+    leads: list[str]
 
 
 class LeavingView(TypedDict, total=False):
@@ -44,7 +45,7 @@ class LeavingView(TypedDict, total=False):
 
 def servers(ctx: Ctx, rows: Sequence[Server]) -> list[ServerView]:
     """Return servers with what they have under way."""
-    owned = store.owned(ctx.s, [r.run for r in rows])
+    owned, leads = store.owned(ctx.s, [r.run for r in rows]), store.led(ctx.s)
     return [
         {
             "id": r.uuid,
@@ -59,6 +60,7 @@ def servers(ctx: Ctx, rows: Sequence[Server]) -> list[ServerView]:
             "serviceip": r.address,
             "ipaddress": r.address,
             "pendingjobscount": owned.get(r.run, 0),
+            "leads": leads.get(r.run, []),
         }
         for r in rows
     ]

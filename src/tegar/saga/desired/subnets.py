@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
 from tegar.model.router import SERVICES, SubnetSpec
-from tegar.saga.desired import firewall, guests
+from tegar.saga.desired import acl, firewall, guests
 from tegar.saga.spec import network_spec
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import NetworkOffering
@@ -37,6 +37,7 @@ def of(s: Session, network: Network, router: Router) -> SubnetSpec:
         peer_ip=peer.ip if peer else "",
         egress_allowed=offering.egress_allowed,
         egress=firewall.egress(s, network.id),
+        acl=acl.of(s, network.acl_list_id),
     )
 
 

@@ -6,7 +6,8 @@ All files name each other through ``current``, so switching that link switches t
 
 from __future__ import annotations
 
-from tegar.agent.router.render import dnsmasq, guests, haproxy, nft
+from tegar.agent.router import links
+from tegar.agent.router.render import conntrackd, dnsmasq, guests, haproxy, keepalived, nft
 from tegar.agent.router.render.check import check
 from tegar.kernel import codec
 from tegar.model.router import RouterSpec
@@ -32,6 +33,10 @@ def bundle(spec: RouterSpec, home: str) -> dict[str, str]:
         files["haproxy.cfg"] = haproxy.conf(spec, home)
         secured = [it for it in haproxy.balancers(spec) if it.protocol == "ssl"]
         files |= {haproxy.certificate_file(it): it.certificate for it in secured}
+    if links.is_pair(spec):
+        files["keepalived.conf"] = keepalived.conf(spec, home)
+        files["role.sh"] = keepalived.role_script(spec, home)
+        files["conntrackd.conf"] = conntrackd.conf(spec, home)
     for subnet in spec.subnets:
         if "UserData" in subnet.services:
             files |= {f"guests/{guest.ip}.json": guests.metadata(guest) for guest in subnet.guests}

@@ -35,6 +35,7 @@ def _policy(spec: RouterSpec) -> str:
             nat.maps(spec),
             chain("keep", (f"ct mark set {MARK}", "accept")),
             *doors.opened(spec),
+            *_steering(spec),
             _prerouting(spec),
             *nat.chains(spec),
             doors.inputs(spec, MARK),
@@ -42,6 +43,22 @@ def _policy(spec: RouterSpec) -> str:
             _forward(spec),
         )
     )
+
+
+def _steering(spec: RouterSpec) -> Iterable[str]:
+    """Mark what has to leave by another uplink than the first: answers, and guests that an address there stands for."""
+    number = {ip: n for n, uplink in enumerate(links.steered(spec), start=1) for ip in uplink.addresses}
+    if not number:
+        return
+    answers = ", ".join(f"{ip} : {n}" for ip, n in sorted(number.items()))
+    static = sorted((it.to_ip, number[it.ip]) for it in spec.static_nats if it.ip in number)
+    rows = []
+    if static:
+        rows.append(f"meta mark set ip saddr map {{ {', '.join(f'{ip} : {n}' for ip, n in static)} }}")
+    rows.append(f"ct direction reply meta mark set ct original ip daddr map {{ {answers} }}")
+    yield chain("steer", rows, "filter hook prerouting priority mangle - 5; policy accept")
+    own = f"meta mark set ip saddr map {{ {answers} }}"
+    yield chain("steer-own", (own,), "route hook output priority mangle; policy accept")
 
 
 def _prerouting(spec: RouterSpec) -> str:

@@ -12,6 +12,7 @@ export default {
   columns: [
     { title: "Name", of: (row) => row.name, own: true },
     { title: "State", of: (row) => row.state, kind: "state" },
+    { title: "Leads", of: (row) => (row.leads || []).join(", ") },
     { title: "Jobs under way", of: (row) => row.pendingjobscount, kind: "number" },
     { title: "Address", of: (row) => row.serviceip, kind: "mono" },
     { title: "Version", of: (row) => row.version },

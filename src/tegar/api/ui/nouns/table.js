@@ -1,6 +1,8 @@
 // Every noun of the page, grouped as the side shows them.  A noun whose list the user may not ask for is not shown.
 
 import account from "./account.js";
+import acl from "./acl.js";
+import acl_item from "./acl_item.js";
 import affinity from "./affinity.js";
 import check from "./check.js";
 import cluster from "./cluster.js";
@@ -19,28 +21,32 @@ import physical_network from "./physical_network.js";
 import pod from "./pod.js";
 import pool from "./pool.js";
 import server from "./server.js";
+import private_gateway from "./private_gateway.js";
 import proof from "./proof.js";
 import restart from "./restart.js";
 import service_offering from "./service_offering.js";
 import setting from "./setting.js";
 import ssh_key from "./ssh_key.js";
+import static_route from "./static_route.js";
 import template from "./template.js";
 import user from "./user.js";
 import vm from "./vm.js";
 import volume from "./volume.js";
+import vpc from "./vpc.js";
+import vpc_offering from "./vpc_offering.js";
 import witness from "./witness.js";
 import zone from "./zone.js";
 
 export const GROUPS = [
   ["Compute", [vm, template, service_offering, ssh_key, affinity]],
   ["Storage", [volume, disk_offering, pool, image_store]],
-  ["Network", [network, network_offering]],
+  ["Network", [network, vpc, acl, private_gateway, network_offering, vpc_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
   ["High availability", [lease, restart, proof, failover, check, witness]],
   ["Cloud", [event, job, domain, account, user, setting, server]],
 ];
 
-const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type];
+const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type, acl_item, static_route];
 
 /** Return the noun of that key. */
 export function nounNamed(key) {

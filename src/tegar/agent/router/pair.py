@@ -1,0 +1,44 @@
+"""A router of a pair while it runs: its role, and what has to be true when it is primary."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from tegar.agent.router import bundles, links
+from tegar.agent.router.namespace import Namespace
+from tegar.agent.router.process import Daemon
+from tegar.agent.router.render.doors import PRIMARY_GROUP
+from tegar.model.router import Role, RouterSpec
+
+SETTLE_S = 3.0
+LOOK_AGAIN_S = 0.05
+
+
+def role(home: Path, spec: RouterSpec) -> Role:
+    """Return what the router is at the moment; one that is alone is primary."""
+    if not links.is_pair(spec):
+        return Role.PRIMARY
+    if not Daemon(home / "keepalived.run").pid():
+        return Role.UNKNOWN
+    said = (bundles.read(home / "role") or "").strip()
+    return Role(said) if said in list(Role) else Role.UNKNOWN
+
+
+def settle(space: Namespace, home: Path, spec: RouterSpec) -> None:
+    """Let a primary have the addresses and NICs that came with a change, before it is called done."""
+    if role(home, spec) is not Role.PRIMARY or not links.is_pair(spec):
+        return
+    for link in links.links(spec):
+        if link.name.startswith(links.GUEST):
+            space.run("ip", "link", "set", link.name, "group", str(PRIMARY_GROUP), what="role").must("role")
+    wanted = {address.partition("/")[0] for link in links.links(spec) for address in link.floating}
+    deadline_s = time.monotonic() + SETTLE_S
+    while role(home, spec) is Role.PRIMARY and not wanted <= _held(space) and time.monotonic() < deadline_s:
+        time.sleep(LOOK_AGAIN_S)
+
+
+def _held(space: Namespace) -> set[str]:
+    shown = space.run("ip", "-json", "-4", "addr", "show", what="addresses").must("addresses")
+    return {info["local"] for row in json.loads(shown.out) for info in row.get("addr_info", ())}

@@ -1,0 +1,78 @@
+"""The element of the provider of load balancers inside of tiers."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from tegar.api.commands.base import List
+from tegar.api.commands.where import only
+from tegar.api.views.physical_network import ElementView, elements
+from tegar.kernel.command import ADMIN, Command, param
+from tegar.kernel.db import live
+from tegar.kernel.errors import Refused
+from tegar.kernel.page import Page
+from tegar.kernel.saga import SagaRow
+from tegar.ops import access
+from tegar.ops import physical_network as ops
+from tegar.ops.ctx import Ctx
+from tegar.store.zones import Provider, RouterElement
+
+
+class _Element(Command):
+    roles = ADMIN
+    is_async = True
+    response = ElementView
+    entity = RouterElement
+    view = staticmethod(elements)
+
+
+class CreateInternalLoadBalancerElement(_Element):
+    """Make the element of a provider InternalLbVm that has none."""
+
+    name = "createInternalLoadBalancerElement"
+
+    nsp_id: Provider = param("the provider")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return ops.make_element(ctx, self.nsp_id)
+
+
+class ConfigureInternalLoadBalancerElement(_Element):
+    """Allow or forbid load balancers inside of tiers."""
+
+    name = "configureInternalLoadBalancerElement"
+
+    id: RouterElement = param("the element")
+    enabled: bool = param("whether it may be used")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        if ctx.s.get_one(Provider, self.id.provider_id).name != ops.INTERNAL_LB:
+            raise Refused("That element is a virtual router's: call configureVirtualRouterElement")
+        return ops.enable_element(ctx, self.id, enabled=self.enabled)
+
+
+class ListInternalLoadBalancerElements(List):
+    """List the elements of providers InternalLbVm."""
+
+    name = "listInternalLoadBalancerElements"
+    roles = ADMIN
+    response = ElementView
+    view = staticmethod(elements)
+
+    id: RouterElement | None = param("the element", default=None)
+    nsp_id: Provider | None = param("of this provider", default=None)
+    enabled: bool | None = param("only enabled ones, or only disabled ones", default=None)
+
+    def run(self, ctx: Ctx) -> Page[RouterElement]:
+        row = RouterElement
+        inside = select(Provider.id).where(Provider.name == ops.INTERNAL_LB)
+        stmt = select(row).where(live(row), access.visible(ctx, row), row.provider_id.in_(inside))
+        stmt = only(stmt, (row.id, self.id), (row.provider_id, self.nsp_id), (row.enabled, self.enabled))
+        return self.fetch(ctx, stmt.order_by(row.id))
+
+
+COMMANDS = (
+    CreateInternalLoadBalancerElement,
+    ConfigureInternalLoadBalancerElement,
+    ListInternalLoadBalancerElements,
+)

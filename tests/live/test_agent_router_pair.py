@@ -1,0 +1,103 @@
+"""Two real routers: one of them serves, the other takes over, and flows live on."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from pairs import Pair
+from scenes import INSIDE, NEXT, PUBLIC, SECOND, forward, opening
+from wires import Wire
+
+from support.until import until
+from tegar.agent.router.service import NamespaceRouters
+from tegar.model.router import PairSpec, Role
+from tegar.model.rule import StaticNat
+
+pytestmark = [pytest.mark.live, pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")]
+
+PRIMARY, BACKUP = Role.PRIMARY, Role.BACKUP
+
+
+@pytest.fixture
+def pair(wire: Wire, routers: NamespaceRouters) -> Pair:
+    made = Pair(wire, routers)
+    made.want()
+    made.become(PRIMARY, BACKUP)
+    return made
+
+
+def test_the_primary_alone_has_the_addresses_and_rules_work(pair: Pair) -> None:
+    pair.want(forwards=(forward(PUBLIC, 80, f"{INSIDE}.11", 80),), openings=(opening(PUBLIC, 80),))
+    pair.guest.serve("guest", 80)
+    pair.world.serve("world", 80)
+
+    assert pair.world.ask(PUBLIC, 80) == f"guest {NEXT}"
+    assert pair.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+    assert PUBLIC in pair.space(0).run("ip", "-o", "addr", what="addresses").out
+    assert PUBLIC not in pair.space(1).run("ip", "-o", "addr", what="addresses").out
+    lease = pair.wire.lease(pair.guest)
+    assert f"router={INSIDE}.1 dns={INSIDE}.1" in lease
+
+
+def test_addresses_that_come_and_go_change_no_role(pair: Pair) -> None:
+    pair.guest.serve("guest", 80)
+    pair.want(static_nats=(StaticNat(SECOND, f"{INSIDE}.11"),), openings=(opening(SECOND, 80),))
+    assert pair.world.ask(SECOND, 80) == f"guest {NEXT}"
+    uplinks = [spec.uplinks[0] for spec in pair.specs]
+
+    for here in (0, 1):
+        fewer = type(uplinks[here])(**{**vars(uplinks[here]), "addresses": (PUBLIC,)})
+        pair.want_of(here, uplinks=(fewer,), static_nats=(), openings=())
+
+    until(
+        lambda: SECOND not in pair.space(0).run("ip", "-o", "addr", what="addresses").out,
+        "the address is gone",
+    )
+    assert pair.roles() == [PRIMARY, BACKUP]
+
+
+def test_the_backup_takes_over_and_a_flow_lives_on(pair: Pair) -> None:
+    pair.world.serve("world", 80)
+    assert pair.guest.ask(NEXT, 80)
+    with pair.guest.streaming(pair.world, NEXT, 7000, seconds=8) as found:
+        until(lambda: found.bytes_seen() > 0, "the transfer runs")
+        until(
+            lambda: "7000" in pair.space(1).run("conntrack", "-L", what="conntrack").out, "the other knows it"
+        )
+        pair.lose(0)
+        began_s = time.monotonic()
+        until(lambda: pair.roles()[1] is PRIMARY, "the backup takes over")
+        took_s = time.monotonic() - began_s
+        result = found.result()
+
+    print(f"takeover {took_s:.2f} s, longest silence {result['longest_silence_s']} s")
+    assert took_s < 3
+    assert result["ended"] == "whole"
+    assert result["longest_silence_s"] < 5
+    assert pair.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+
+
+def test_a_planned_swap_goes_by_priority(pair: Pair) -> None:
+    pair.world.serve("world", 80)
+    pair.want_of(0, pair=PairSpec(vrid=7, priority=50))
+
+    pair.become(BACKUP, PRIMARY)
+
+    assert pair.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+
+
+@pytest.mark.parametrize("side", ["g", "p"])
+def test_a_cut_on_one_side_makes_no_second_primary(pair: Pair, side: str) -> None:
+    pair.cut(side)
+
+    both_s, began_s = 0.0, time.monotonic()
+    while time.monotonic() - began_s < 5:
+        look_s = time.monotonic()
+        if pair.roles() == [PRIMARY, PRIMARY]:
+            both_s += time.monotonic() - look_s
+
+    assert both_s < 2
+    pair.cut(side, "up")
+    pair.become(PRIMARY, BACKUP)

@@ -1,0 +1,9 @@
+# Rendered by tegar-agent; changes are lost.  Arguments: GROUP name state priority
+group=0
+case "$3" in
+  MASTER) role=PRIMARY group=1 ;;
+  BACKUP) role=BACKUP ;;
+  *) role=FAULT ;;
+esac
+ip link set eth-33333333 group $group
+echo $role > /r/.role.$$ && mv /r/.role.$$ /r/role
