@@ -76,9 +76,9 @@ def _dead(s: Session, host: Host) -> bool:
 def agree(run: Settle) -> int:
     """Let the witnesses know an epoch later than all they knew; return it.  Nothing starts by it."""
     vm, cluster_id = run.env.db.read(lambda s: place.circle(s, run.params.vm_id))
-    before = run.result(found_nowhere)
+    before: int = run.result(found_nowhere)
     for stride in STRIDES:
-        epoch = before + stride
+        epoch: int = before + stride
         if cluster_id is None or run.env.quorum.record(cluster_id, vm.uuid, epoch, run.fence.saga):
             return epoch
     raise Refused(f"The witnesses know of an epoch of VM {vm.name} that no database can have lost")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from tegar.api.views.base import date, load
@@ -82,8 +82,13 @@ def services_of(offering: NetworkOffering) -> list[ServiceView]:
         chosen.setdefault(c.service, []).append(
             {"name": c.name, "value": c.value, "canchooseservicecapability": False}
         )
+    return listed(offering.services, chosen)
+
+
+def listed(services: str, chosen: Mapping[str, list[CapabilityView]]) -> list[ServiceView]:
+    """Return services with their providers and with what was chosen of each."""
     found: dict[str, list[ServiceProviderView]] = {}
-    for pair in offering.services.split(","):
+    for pair in services.split(","):
         name, _, provider = pair.strip().partition("=")
         if name:
             found.setdefault(name, []).extend([{"name": provider}] if provider else [])
