@@ -12,11 +12,11 @@ from scenes import INSIDE, NEXT, PUBLIC, Scene, forward, opening
 from wires import sh
 
 from support.until import until
-from tegar.agent.segment.service import HostSegments
 from tegar.agent.router import bundles, pair, serve
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.segment.service import HostSegments
 from tegar.kernel.errors import AgentRefused
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces: needs root")]

@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tegar.agent.segment.service import HostSegments
 from tegar.agent.router.service import NamespaceRouters
+from tegar.agent.segment.service import HostSegments
 from tegar.model.router import RouterSpec, SubnetSpec, UplinkSpec
 from tegar.model.rule import Balancer, Match, Member, Opening, PortForward, Protocol
 from tegar.model.spec import NetworkSpec
