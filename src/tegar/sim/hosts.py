@@ -10,7 +10,7 @@ from tegar.agent.handlers.table import answer as handle
 from tegar.agent.host import Host
 from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.kernel.wire import Fence
-from tegar.model.router import RouterSpec
+from tegar.model.router import Role, RouterSpec
 from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec
 from tegar.sim.disks import SimDisks, SimImages
 from tegar.sim.hands import SimGuard, SimHands
@@ -191,7 +191,22 @@ class SimRouters:
     def all(self) -> tuple[RouterUp, ...]:
         """Return what runs."""
         with self._world.lock:
-            return tuple(RouterUp(r.uuid, r.version) for r in self._machine.routers.values())
+            return tuple(RouterUp(r.uuid, r.version, self._role(r)) for r in self._machine.routers.values())
+
+    def _role(self, router: RouterSpec) -> Role:
+        """Return what a router is: of a pair the higher priority on a machine that has power is primary."""
+        if router.pair is None or not router.subnets:
+            return Role.PRIMARY
+        shared = router.subnets[0].network.uuid
+        others = [
+            other.pair.priority
+            for machine in self._world.machines.values()
+            if machine.powered
+            for other in machine.routers.values()
+            if other.pair and other.uuid != router.uuid
+            if any(subnet.network.uuid == shared for subnet in other.subnets)
+        ]
+        return Role.PRIMARY if all(router.pair.priority > it for it in others) else Role.BACKUP
 
     def counters(self) -> tuple[RouterCounters, ...]:
         """Return counters that nothing moves: simulated guests send no packets."""
