@@ -205,8 +205,7 @@ def waiting(cloud: Cloud) -> None:
     die(cloud)
 
 
-case(Case("vm.settle", waiting, of_vm("settleVirtualMachine"), "waiting"))
-case(Case("vm.settle", stopped, of_vm("settleVirtualMachine"), "stopped"))
+case(Case("vm.settle", stopped, of_vm("settleVirtualMachine")))
 case(Case("vm.withdraw", waiting, of_vm("stopVirtualMachine")))
 case(Case("vm.destroy", waiting, of_vm("destroyVirtualMachine"), "waiting"))
 

@@ -23,7 +23,8 @@ PAIR = "DefaultRedundantIsolatedNetworkOfferingWithSourceNatService"
 def _network(cloud: Cloud, kind: str) -> str:
     assert cloud.zone
     offering = cloud.api("listNetworkOfferings", name=kind)["networkoffering"][0]["id"]
-    made = cloud.api("createNetwork", name="iso", zoneid=cloud.zone.zone, networkofferingid=offering)
+    made = cloud.api("createNetwork", name="iso", zoneid=cloud.zone.zone, networkofferingid=offering,
+                     networkdomain="iso.internal")  # fmt: skip
     uuid: str = made["network"]["id"]
     return uuid
 
@@ -56,7 +57,12 @@ def persistent(cloud: Cloud) -> dict[str, Any]:
     """Name a network that is up from its creation on."""
     assert cloud.zone
     offering = cloud.api("listNetworkOfferings", name="kept")["networkoffering"][0]["id"]
-    return {"name": "iso", "zoneid": cloud.zone.zone, "networkofferingid": offering}
+    return {
+        "name": "iso",
+        "zoneid": cloud.zone.zone,
+        "networkofferingid": offering,
+        "networkdomain": "iso.internal",
+    }
 
 
 def _network_stays(before: Picture, after: Picture) -> None:

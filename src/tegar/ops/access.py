@@ -33,6 +33,7 @@ from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -47,6 +48,7 @@ OWNED: tuple[type[Row], ...] = (
 )  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange,
+    DedicatedRange,
     Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
 EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, VpcOffering)

@@ -22,7 +22,7 @@ from tegar.store.hosts import Host
 from tegar.store.leases import HostLease, proof_of
 from tegar.store.vms import Vm
 
-STRIDES = tuple(10**n for n in range(1, 8))
+STRIDES: tuple[int, ...] = tuple(10**n for n in range(1, 8))
 """How far the epoch is raised, the next one when the witnesses know of a later one than that."""
 
 
