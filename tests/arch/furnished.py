@@ -8,13 +8,18 @@ from typing import Any
 from sqlalchemy import select
 
 from support.cloud import Caller, Cloud
-from support.isolated import public_range
+from support.isolated import acquire, isolated, public_range, vm_in
 from tegar.kernel.db import Row
 from tegar.kernel.saga import SagaRow
 from tegar.store.accounts import Account, Domain, User
 from tegar.store.acls import NetworkAclItem, NetworkAclList
+from tegar.store.addresses import PublicAddress
 from tegar.store.affinity import AffinityGroup
+from tegar.store.balancers import HealthPolicy, LoadBalancer, StickinessPolicy
+from tegar.store.certificates import SslCert
 from tegar.store.events import Alert, Event
+from tegar.store.firewall import FirewallRule
+from tegar.store.forwarding import ForwardingRule
 from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
@@ -68,6 +73,8 @@ def furnish(cloud: Cloud) -> Furnished:
     things = {name: _things(cloud, who, name) for name, who in
               (("victim", victim), ("user", found.user), ("boss", found.boss))}  # fmt: skip
     public_range(cloud)
+    for name, who in (("victim", victim), ("user", found.user), ("boss", found.boss)):
+        things[name] |= _rules(cloud, who, name)
     for n, (name, who) in enumerate((("victim", victim), ("user", found.user), ("boss", found.boss)), 10):
         things[name] |= _vpc(cloud, who, name, n)
     cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
@@ -127,6 +134,42 @@ def _vpc(cloud: Cloud, who: Caller, name: str, n: int) -> Rows:
                       scheme="Internal", algorithm="source", sourceport=80, instanceport=80)["loadbalancer"]["id"]  # fmt: skip
     return {Vpc: [vpc], NetworkAclList: [rules], NetworkAclItem: [item], PrivateGateway: [way], StaticRoute: [route],
             InternalBalancer: [balancer]}  # fmt: skip
+
+
+def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
+    """Let somebody own addresses with rules of every kind, and a certificate."""
+    network = isolated(cloud, who, f"{name}-iso")
+    vm = vm_in(cloud, who, network, f"{name}-web")["id"]
+    ip, whole = acquire(cloud, who, network)["id"], acquire(cloud, who, network)["id"]
+    opening = who.do("createFirewallRule", ipaddressid=ip, protocol="icmp")["firewallrule"]["id"]
+    out = who.do("createEgressFirewallRule", networkid=network, protocol="icmp")["firewallrule"]["id"]
+    forward = who.do("createPortForwardingRule", ipaddressid=ip, protocol="tcp", publicport=81, privateport=81,
+                     virtualmachineid=vm)["portforwardingrule"]["id"]  # fmt: skip
+    who.api("enableStaticNat", ipaddressid=whole, virtualmachineid=vm)
+    ports = who.do("createIpForwardingRule", ipaddressid=whole, protocol="tcp", startport=22)[
+        "ipforwardingrule"
+    ]["id"]
+    lb = who.do("createLoadBalancerRule", name="lb", algorithm="source", publicport=80, privateport=80,
+                publicipid=ip)["loadbalancer"]["id"]  # fmt: skip
+    who.do("assignToLoadBalancerRule", id=lb, virtualmachineids=vm)
+    stick = who.do("createLBStickinessPolicy", lbruleid=lb, name="s", methodname="LbCookie")[
+        "stickinesspolicies"
+    ]
+    check = who.do("createLBHealthCheckPolicy", lbruleid=lb)["healthcheckpolicy"]
+
+    def keep(s: Any) -> str:
+        account = s.scalars(select(Account).where(Account.id == who.account_id)).one()
+        cert = SslCert(name=name, account_id=account.id, domain_id=account.domain_id, certificate="x", key_sealed="x",
+                       fingerprint="x")  # fmt: skip
+        s.add(cert)
+        s.flush()
+        return str(cert.uuid)
+
+    return {
+        PublicAddress: [ip, whole], FirewallRule: [opening, out], ForwardingRule: [forward, ports],
+        LoadBalancer: [lb], StickinessPolicy: [stick["stickinesspolicy"][0]["id"]],
+        HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
+    }  # fmt: skip
 
 
 def _things(cloud: Cloud, who: Caller, name: str) -> Rows:
