@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 import support.properties  # noqa: F401 - how properties are tried
-from support.cloud import KEY, Cloud
+from support import parts
+from support.cloud import Cloud
 from support.databases import BOTH, Databases
 from support.mariadb import MariaDb, why_not
 from tegar.kernel.clock import ManualClock
 from tegar.kernel.db import Db
-from tegar.kernel.secret import Vault
-from tegar.ops.bootstrap import bootstrap
 from tegar.sim.world import World
 
 
@@ -24,6 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite,mariadb",
         help="databases that whole clouds run on: sqlite, mariadb or sqlite,mariadb",
     )
+
+    parts.options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        parts.account(session.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -77,10 +84,9 @@ def new_cloud(cloud_kind: str, databases: Databases, tmp_path: Path) -> Iterator
     made: list[tuple[Cloud, str]] = []
 
     def make() -> Cloud:
-        url, name = databases.url(cloud_kind, tmp_path / f"cloud{len(made)}.db")
+        url, name = databases.of_cloud(cloud_kind, tmp_path / f"cloud{len(made)}.db")
         clock = ManualClock()
         opened = Db(url, clock)
-        opened.tx(lambda s: bootstrap(s, Vault(KEY), clock.now_s(), admin_password="password"))
         made.append((Cloud(opened, World(clock=clock), clock), name))
         return made[-1][0]
 

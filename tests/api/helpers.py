@@ -7,7 +7,9 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +23,7 @@ from tegar.ops.ctx import World
 from tegar.store.schema import METADATA
 
 PASSWORD = "correct horse"
+VAULT = Vault(b"k" * 32)
 
 
 def sign(params: Mapping[str, str], secret: str, *, algorithm: str = "sha1") -> dict[str, str]:
@@ -98,18 +101,34 @@ class SmallCloud:
 
 def small_cloud(directory: Path) -> SmallCloud:
     """Return a cloud that has just been installed, on SQLite."""
-    db = Db(f"sqlite:///{directory}/tegar.db", ManualClock())
-    METADATA.create_all(db.engine)
-    return cloud_on(db)
+    file = directory / "tegar.db"
+    file.write_bytes(_installed())
+    clock = ManualClock()
+    return _of(Db(f"sqlite:///{file}", clock), clock)
+
+
+@cache
+def _installed() -> bytes:
+    """Return the database of a cloud that has just been installed, made once."""
+    with TemporaryDirectory() as directory:
+        file = Path(directory) / "tegar.db"
+        db = Db(f"sqlite:///{file}", ManualClock())
+        METADATA.create_all(db.engine)
+        cloud_on(db)
+        db.close()
+        return file.read_bytes()
 
 
 def cloud_on(db: Db) -> SmallCloud:
     """Return a cloud that has just been installed in a database with all tables."""
     clock = db.clock if isinstance(db.clock, ManualClock) else ManualClock()
-    vault = Vault(b"k" * 32)
-    db.tx(lambda s: bootstrap(s, vault, clock.now_s(), admin_password=PASSWORD))
-    api = Api(db, World(clock, vault, "11111111-2222-3333-4444-555555555555"))
-    return SmallCloud(db, api, clock, vault, Caller(api, *db.read(lambda s: admin_keys(s, vault))))
+    db.tx(lambda s: bootstrap(s, VAULT, clock.now_s(), admin_password=PASSWORD))
+    return _of(db, clock)
+
+
+def _of(db: Db, clock: ManualClock) -> SmallCloud:
+    api = Api(db, World(clock, VAULT, "11111111-2222-3333-4444-555555555555"))
+    return SmallCloud(db, api, clock, VAULT, Caller(api, *db.read(lambda s: admin_keys(s, VAULT))))
 
 
 _CHECKS: dict[str, type | tuple[type, ...]] = {

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -396,6 +397,26 @@ def test_a_guest_that_comes_later_is_heard_by_those_in_groups(ground: Ground) ->
     ground.filter(a, NicFilter())
 
     assert reaches(a, b)
+
+
+@pytest.mark.skipif(KIND != "ovs", reason="of Open vSwitch")
+def test_filters_are_set_again_when_the_switch_was_restarted(ground: Ground) -> None:
+    a, b = ground.plug(11), ground.plug(12)
+    ground.filter(a, NicFilter())
+    ground.filter(b, NicFilter(groups=SecurityRules(ingress=(tcp(80),))))
+    stop, pid = threading.Event(), Path("/run/openvswitch/ovs-vswitchd.pid")
+    watch = threading.Thread(target=ground.filters.watch, args=(stop, 0.1))
+    watch.start()
+    try:
+        sh("kill", "-9", pid.read_text().strip())
+        deadline_s = time.monotonic() + 60
+        while not (reaches(a, b) and not reaches(a, b, 81, patience_s=0.3)):
+            assert time.monotonic() < deadline_s
+        spoofed = {"other": udp(a.nic.mac, b.nic.mac, "10.9.0.99", b.nic.ip, 1000, 80)}
+        assert arrive(a, b, spoofed) == set()
+    finally:
+        stop.set()
+        watch.join()
 
 
 @pytest.mark.skipif(KIND != "ovs", reason="of Open vSwitch")

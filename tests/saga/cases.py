@@ -102,15 +102,15 @@ def _vm_in_error(before: Picture, after: Picture) -> None:
             for host in after["world"]["hosts"].values():
                 for guests in host["routers"].values():
                     guests[:] = [guest for guest in guests if guest[0] != nic["mac"]]
-    for row in after["db"]["network_desired"].values():
-        row.pop("version", None)
 
 
 def _leave(after: Picture, nic_id: str) -> None:
     del after["db"]["nic"][nic_id]
-    for address in after["db"]["guest_address"].values():
+    for key, address in list(after["db"]["guest_address"].items()):
         if str(address["nic_id"]) == nic_id:
             address["nic_id"] = None
+            if address["range_id"] == 0:  # there are rows only of what is taken
+                del after["db"]["guest_address"][key]
 
 
 def _seed_stays(before: Picture, after: Picture) -> None:
@@ -125,8 +125,10 @@ def _seed_stays(before: Picture, after: Picture) -> None:
 
 
 def _router_stays(before: Picture, after: Picture) -> None:
-    for router in new("router", before, after):
-        _leave(after, str(router["nic_id"]))
+    new("router", before, after)
+    for nic_id, nic in list(after["db"]["nic"].items()):
+        if nic_id not in before["db"]["nic"] and nic["router_id"] is not None:
+            _leave(after, nic_id)
     for uuid, network in after["db"]["network"].items():
         if network["state"] == "Implemented":
             network["state"] = before["db"]["network"][uuid]["state"]
@@ -203,8 +205,7 @@ def waiting(cloud: Cloud) -> None:
     die(cloud)
 
 
-case(Case("vm.settle", waiting, of_vm("settleVirtualMachine"), "waiting"))
-case(Case("vm.settle", stopped, of_vm("settleVirtualMachine"), "stopped"))
+case(Case("vm.settle", stopped, of_vm("settleVirtualMachine")))
 case(Case("vm.withdraw", waiting, of_vm("stopVirtualMachine")))
 case(Case("vm.destroy", waiting, of_vm("destroyVirtualMachine"), "waiting"))
 

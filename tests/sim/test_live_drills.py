@@ -26,7 +26,7 @@ class InProcess:
         except ApiError as e:
             raise ApiFailed(command, e.inner) from e
 
-    def job(self, command: str, **params: object) -> Any:
+    def job(self, command: str, *, patience_s: float = 600, **params: object) -> Any:
         try:
             return self._cloud.do(command, **params)
         except (ApiError, JobFailed) as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import combinations
@@ -411,3 +412,20 @@ def test_what_leaves_and_comes_back_changes_nothing(shown: Picture) -> None:
             assert back.hosts == shown.hosts
             assert set(back.guests) == set(shown.guests)
             assert {g: m for g, m in back.mates.items() if m} == {g: m for g, m in shown.mates.items() if m}
+
+
+def test_restarts_are_spread_evenly_although_one_host_is_empty() -> None:
+    shown = picture([host(1), host(2, 40), host(3, 8), host(4, 8)], [vm(n, 1) for n in range(1, 10)])
+
+    moves = plan.rather(shown, {1})
+
+    assert Counter(move.host_id for move in moves) == {2: 3, 3: 3, 4: 3}
+
+
+def test_those_of_one_priority_are_spread_evenly_among_themselves() -> None:
+    guests = [vm(n, 1, priority=0 if n % 3 == 0 else 2) for n in range(1, 10)]
+
+    moves = plan.rather(picture([host(1), host(2, 40), host(3, 8), host(4, 8)], guests), {1})
+
+    urgent = Counter(move.host_id for move in moves if move.guest.priority == 0)
+    assert urgent == {2: 1, 3: 1, 4: 1}

@@ -29,7 +29,9 @@ from tegar.agent.router.service import NamespaceRouters
 from tegar.agent.segment.filters import NicFilters
 from tegar.agent.segment.service import HostSegments
 from tegar.agent.xml import Options
+from tegar.kernel.clock import WallClock
 from tegar.kernel.errors import TegarError, Unavailable
+from tegar.kernel.loop import Loop
 from tegar.wire.boot import boot_id
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+MEND_ROUTERS_S = 5.0
 QEMU_GROUP = "libvirt-qemu"  # Debian's; where it is missing QEMU is taken to be root
 UNLOCKED = Path(__file__).with_name("qemu-unlocked")
 QEMU_NFS = "/usr/lib/x86_64-linux-gnu/qemu/block-nfs.so"
@@ -88,6 +91,7 @@ def real_host(config: Config, verify: ssl.SSLContext | bool = True) -> Host:
     threading.Thread(target=filters.watch, args=(threading.Event(),), name="filters", daemon=True).start()
     routers = NamespaceRouters(config.state_dir / "routers", segments)
     routers.revive()
+    Loop("routers", MEND_ROUTERS_S, routers.mend, WallClock()).start()
     threading.Thread(target=_meet, args=(virt,), name="meet-libvirtd", daemon=True).start()
     probes.start()
     can = abilities(places, segments)

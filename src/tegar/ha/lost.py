@@ -11,6 +11,7 @@ from tegar.model.host import Event as HostEvent
 from tegar.model.host import State as HostState
 from tegar.model.lease import Proof
 from tegar.model.vm import Event, State
+from tegar.saga.router_rebuild import rebuild_routers_of
 from tegar.saga.vm_restart import RESTART_VM, RestartVm
 from tegar.store import events, hosts, restarts
 from tegar.store.hosts import Hold, Host
@@ -34,6 +35,7 @@ def record(s: Session, host_id: int, boot: str, epoch: int, kind: str, evidence:
         lease.state, lease.since_s = "dead", now_s
         if host.state in (HostState.UP, HostState.DISCONNECTED, HostState.ALERT):
             fire(s, host, HostEvent.DIED)
+            rebuild_routers_of(s, host.id)
             events.alert(s, "ALERT.HOST", f"Host {host.name} is down", f"{kind}: {evidence}")
     s.flush()
     log.get("ha").warning(

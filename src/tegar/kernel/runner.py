@@ -55,7 +55,8 @@ class Runner(Generic[E]):
         else than before, sagas that wait for a retry try again at once.
         """
         self._db, self._clock, self._what = db, clock, name
-        self._on_look, self._news, self._heard = on_look or (lambda: None), news, None
+        self._on_look, self._news = on_look or (lambda: None), news
+        self._heard: object = None
         self._rests = False
 
         def make(owner: str) -> Engine[E]:

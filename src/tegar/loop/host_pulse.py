@@ -13,7 +13,8 @@ from tegar.kernel.errors import TegarError
 from tegar.model.host import Event, State
 from tegar.model.settings import HOST_SILENT_S
 from tegar.saga.env import Env
-from tegar.store import hosts
+from tegar.saga.router_rebuild import rebuild_routers_of
+from tegar.store import hosts, leases
 from tegar.store.events import alert
 from tegar.store.hosts import Host, Pulse
 from tegar.store.pools import Pool
@@ -103,6 +104,8 @@ def _turn(s: Session, host_id: int, silent_s: float) -> None:
         fire(s, host, Event.ANSWERED)
     elif silent_s > HOST_SILENT_S.of(s) and host.state == State.UP:
         fire(s, host, Event.SILENT)
+        if leases.leases_of(s, [host.id]).get(host.id) is None:  # else whoever proves its death does it
+            rebuild_routers_of(s, host.id)
         alert(
             s, "ALERT.HOST", f"Host {host.name} does not answer", f"It has been silent for {silent_s:.0f} s"
         )

@@ -38,7 +38,7 @@ class Api(Protocol):
         """Send a command and return what stands under the envelope."""
         ...
 
-    def job(self, command: str, **params: object) -> Any:
+    def job(self, command: str, *, patience_s: float = 600, **params: object) -> Any:
         """Send an asynchronous command and return the result of its job."""
         ...
 

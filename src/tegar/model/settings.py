@@ -50,6 +50,12 @@ HA_GUEST_SILENT_S = Setting(
 HA_CHECK_HOUR = Setting(
     "ha.check.hour", 2, "hour of the day, in UTC, at which all that failovers stand on is checked; 24 never"
 )
+NETWORK_GC_INTERVAL_S = Setting(
+    "network.gc.interval", 600, "seconds between looks for networks in which no VM runs"
+)
+NETWORK_GC_WAIT_S = Setting(
+    "network.gc.wait", 600, "seconds without a running VM after which a network is shut down"
+)
 DENIED_ROUTES = Setting(
     "denied.routes",
     "",
@@ -73,6 +79,8 @@ SETTINGS = index(
         HA_ADMISSION_OVERRIDE,
         HA_STARTS_PER_HOST,
         HA_GUEST_SILENT_S,
+        NETWORK_GC_INTERVAL_S,
+        NETWORK_GC_WAIT_S,
         HA_CHECK_HOUR,
         DENIED_ROUTES,
     ]

@@ -33,6 +33,7 @@ from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -46,10 +47,11 @@ OWNED: tuple[type[Row], ...] = (
     SslCert, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb,
 )  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
-    Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange, Router,
+    Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange,
+    DedicatedRange,
     Alert, Server, Witness, HealthCheck,
 )  # fmt: skip
-EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, NetworkOffering, VpcOffering)
+EVERYBODYS: tuple[type[Row], ...] = (OsType, DiskOffering, VpcOffering)
 
 
 def subtree(ctx: Ctx, domain: Domain | None = None) -> ColumnElement[bool]:
@@ -110,7 +112,9 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
     if kind is Zone:
         return true() if ctx.is_admin else Zone.allocation == "Enabled"
     if kind is ServiceOffering:
-        return true() if ctx.is_admin else _offered(ctx)
+        return true() if ctx.is_admin else _offered(ctx, ServiceOffering.domain_ids)
+    if kind is NetworkOffering:
+        return true() if ctx.is_admin else _offered(ctx, NetworkOffering.domain_ids)
     if kind is Template:
         return or_(_mine(ctx, Template), Template.public.is_(True), Template.featured.is_(True))
     if kind is Network:
@@ -119,6 +123,8 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
         return or_(_mine(ctx, kind), kind.account_id.is_(None))
     if kind is PublicAddress:
         return or_(_mine(ctx, PublicAddress), _free(ctx))
+    if kind is Router:
+        return true() if ctx.is_admin else _of_networks(ctx)
     if kind is Nic:
         return Nic.vm_id.in_(select(Vm.id).where(_mine(ctx, Vm)))
     if kind is Domain:
@@ -134,6 +140,16 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
     return false()
 
 
+def _of_networks(ctx: Ctx) -> ColumnElement[bool]:
+    """Domain administrators see the routers of their domains' networks."""
+    if ctx.role != Role.DOMAIN_ADMIN:
+        return false()
+    condition: ColumnElement[bool] = Router.group_id.in_(
+        select(Network.group_id).where(in_subtree(ctx, Network.domain_id), Network.group_id.is_not(None))
+    )
+    return condition
+
+
 def _of_accounts(ctx: Ctx, kind: Any) -> ColumnElement[bool]:
     if ctx.is_admin:
         return true()
@@ -143,12 +159,12 @@ def _of_accounts(ctx: Ctx, kind: Any) -> ColumnElement[bool]:
     return condition
 
 
-def _offered(ctx: Ctx) -> ColumnElement[bool]:
+def _offered(ctx: Ctx, domain_ids: Any) -> ColumnElement[bool]:
     """An offering without domains is everybody's; with some, theirs and their subdomains'."""
-    wanted: list[ColumnElement[bool]] = [ServiceOffering.domain_ids == ""]
+    wanted: list[ColumnElement[bool]] = [domain_ids == ""]
     up: Domain | None = ctx.domain
     while up is not None:
-        wanted.append(ServiceOffering.domain_ids.contains(f",{up.id},"))
+        wanted.append(domain_ids.contains(f",{up.id},"))
         up = ctx.s.get(Domain, up.parent_id) if up.parent_id else None
     return or_(*wanted)
 

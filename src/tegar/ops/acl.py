@@ -262,7 +262,7 @@ def move(
     at = _place(rest, after, before)
     rest.insert(at, item)
     floor = rest[at - 1].number if at else 0
-    before = [(each, _values(each)) for each in rest]
+    was = [(each, _values(each)) for each in rest]
     for each in rest[at:]:
         if each is not item and each.number > floor:
             break
@@ -271,7 +271,7 @@ def move(
     if floor > MAX_NUMBER:
         raise Refused(f"Network ACL list {found.name} has no numbers left at that place")
     ctx.note("NETWORK.ACL.ITEM.MOVE", f"Item of network ACL list {found.name} moved to {item.number}", item)
-    return _change(ctx, vpc, _changes(before), item)
+    return _change(ctx, vpc, _changes(was), item)
 
 
 def _place(rest: list[NetworkAclItem], after: NetworkAclItem | None, before: NetworkAclItem | None) -> int:

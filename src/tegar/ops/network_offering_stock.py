@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tegar.store.offerings import NetworkOffering
@@ -52,7 +53,9 @@ STOCK: dict[str, dict[str, Any]] = {
         "Isolated networks with source NAT", _by("VirtualRouter", NAT), availability="Required"
     ),
     "DefaultRedundantIsolatedNetworkOfferingWithSourceNatService": _isolated(
-        "Isolated networks with source NAT and a pair of routers", _by("VirtualRouter", NAT), redundant=True
+        "Isolated networks with source NAT and a pair of routers", _by("VirtualRouter", NAT),
+        redundant=True,
+        details=json.dumps([["SourceNat", "RedundantRouter", "true"]]),
     ),
     "DefaultIsolatedNetworkOffering": _isolated(
         "Isolated networks without a way out", _by("VirtualRouter", BASIC), specify_vlan=True,

@@ -9,16 +9,17 @@ from sqlalchemy import select
 from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
-from tegar.model.errors import Exists
+from tegar.model import vlan as vlans
+from tegar.model.errors import Exists, InUse
 from tegar.model.network import Traffic
+from tegar.model.service import GROUPS, INTERNAL_LB, ROUTER, VPC_ROUTER
 from tegar.ops import job
 from tegar.ops.ctx import Ctx
+from tegar.store.segments import DedicatedRange, SegmentUse
 from tegar.store.serial import alone
 from tegar.store.zones import PhysicalNetwork, Provider, RouterElement, TrafficType, Zone
 
-ROUTER = "VirtualRouter"
-VPC_ROUTER, INTERNAL_LB = "VpcVirtualRouter", "InternalLbVm"
-PROVIDERS = (ROUTER, "SecurityGroupProvider", VPC_ROUTER, INTERNAL_LB)
+PROVIDERS = (ROUTER, GROUPS, VPC_ROUTER, INTERNAL_LB)
 WITH_ELEMENT = (ROUTER, VPC_ROUTER, INTERNAL_LB)
 ISOLATIONS = ("VLAN", "VXLAN", "L3")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
@@ -59,10 +60,56 @@ def create(ctx: Ctx, made: PhysicalNetwork) -> SagaRow:
     return job.done(ctx, made)
 
 
+def ranges(isolation: str, text: str | None) -> str | None:
+    """Return ranges of ids for guest networks in normal form, None for none.
+
+    Raises:
+        BadParameter: one is no range, or out of what the isolation method has.
+    """
+    return vlans.ranges(text, most=vlans.highest(isolation)) if text else None
+
+
+def give_ranges(ctx: Ctx, network: PhysicalNetwork, text: str) -> None:
+    """Give a physical network other ranges; ids that are in use, or dedicated, stay in them.
+
+    Raises:
+        InUse: an id that would be gone is some network's, or dedicated.
+        BadParameter: one is no range.
+    """
+    wanted, had = ranges(network.isolation, text), network.vlan or ""
+    alone(ctx.s)
+    taken = ctx.s.scalars(select(SegmentUse.tag).where(SegmentUse.physical_network_id == network.id))
+    for tag in sorted(taken):
+        if vlans.within(had, tag) and not vlans.within(wanted or "", tag):
+            raise InUse(f"VLAN {tag} of {network.name}", "a guest network has it; keep it in the ranges")
+    kept = select(DedicatedRange).where(
+        DedicatedRange.physical_network_id == network.id, live(DedicatedRange)
+    )
+    for row in ctx.s.scalars(kept):
+        if not any(first <= row.first and row.last <= last for first, last in vlans.spans(wanted or "")):
+            raise InUse(
+                f"VLANs {row.first}-{row.last} of {network.name}", "they are dedicated; release them first"
+            )
+    network.vlan = wanted
+
+
 def changed(ctx: Ctx, network: PhysicalNetwork) -> SagaRow:
     """Note that a physical network was changed."""
     ctx.note("PHYSICAL.NETWORK.UPDATE", f"Physical network {network.name} changed", network)
     return job.done(ctx, network)
+
+
+def bridge(label: str) -> str:
+    """Return the name of a bridge.
+
+    Raises:
+        BadParameter: no bridge can have it.
+    """
+    if not _BRIDGE.fullmatch(label):
+        raise BadParameter(
+            "kvmnetworklabel", f"{label[:40]!r} is not the name of a bridge (15 letters, digits, . _ -)"
+        )
+    return label
 
 
 def carry(ctx: Ctx, network: PhysicalNetwork, traffic: Traffic, label: str) -> SagaRow:
@@ -73,10 +120,7 @@ def carry(ctx: Ctx, network: PhysicalNetwork, traffic: Traffic, label: str) -> S
         BadParameter: no such bridge can be.
         Refused: another physical network of the zone carries what only one may.
     """
-    if not _BRIDGE.fullmatch(label):
-        raise BadParameter(
-            "kvmnetworklabel", f"{label[:40]!r} is not the name of a bridge (15 letters, digits, . _ -)"
-        )
+    bridge(label)
     alone(ctx.s)
     carried = ctx.s.execute(
         select(TrafficType.physical_network_id, PhysicalNetwork.name)
@@ -99,11 +143,9 @@ def enable_provider(ctx: Ctx, provider: Provider, state: str) -> SagaRow:
     """Enable or disable a provider.
 
     Raises:
-        Refused: its virtual router element is not enabled, or there is no such provider in this release.
+        Refused: its virtual router element is not enabled.
     """
-    if state == "Enabled" and provider.name not in WITH_ELEMENT:
-        raise Refused(f"{provider.name} cannot be enabled: this release has {', '.join(WITH_ELEMENT)}")
-    if state == "Enabled":
+    if state == "Enabled" and provider.name in WITH_ELEMENT:
         element = ctx.s.scalars(
             select(RouterElement).where(RouterElement.provider_id == provider.id, live(RouterElement))
         ).one()

@@ -108,7 +108,8 @@ def settle(ctx: Ctx, vm: Vm) -> SagaRow:
         Refused: the VM neither is Stopped nor waits for its restart.
     """
     assert ctx.is_admin, "only operators settle disputes"
-    if vm.state != State.STOPPED and not (vm.state == State.STARTING and ctx.s.get(Restart, vm.id)):
+    waits = vm.state == State.STARTING and ctx.s.get(Restart, vm.id) is not None
+    if vm.state != State.STOPPED and not waits:
         raise Refused(
             f"VM {vm.name} is {vm.state}: only one that is Stopped or waits for its restart is settled"
         )

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.kernel.db import Db, fire
+from tegar.kernel.db import Db, fire, live
 from tegar.kernel.errors import NotYet, TegarError
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
@@ -21,6 +21,7 @@ from tegar.saga.env import Env
 from tegar.saga.router_obey import obey
 from tegar.store import networks, routers, segments
 from tegar.store.networks import Network
+from tegar.store.routers import Router
 from tegar.store.zones import PhysicalNetwork
 
 P = TypeVar("P")
@@ -56,7 +57,16 @@ def _segments(s: Session, network_ids: list[int], now_s: float) -> list[int]:
         way_out.give(s, network, now_s)
         fire(s, network, Event.IMPLEMENTED)
         routers.want_again(s, network.group_id)
-    return list(dict.fromkeys(n.group_id for n in found if n.group_id is not None))
+    group_ids = list(dict.fromkeys(n.group_id for n in found if n.group_id is not None))
+    _start_routers(s, group_ids)
+    return group_ids
+
+
+def _start_routers(s: Session, group_ids: list[int]) -> None:
+    """Let routers run again that an operator stopped or destroyed: a VM that starts needs them."""
+    stmt = select(Router).where(Router.group_id.in_(group_ids), Router.stopped.is_(True), live(Router))
+    for router in s.scalars(stmt):
+        router.stopped, router.applied = False, 0
 
 
 def _take_segment(s: Session, network: Network) -> None:

@@ -28,7 +28,7 @@ from tegar.model.network import State
 from tegar.model.router import RouterSpec
 from tegar.saga.env import Env
 from tegar.saga.router_spec import router_spec
-from tegar.store import hosts, networks, routers
+from tegar.store import hosts, leases, networks, routers
 from tegar.store.hosts import Host
 from tegar.store.networks import Network, Nic
 from tegar.store.routers import Router, RouterGroup
@@ -99,7 +99,7 @@ def _runs(s: Session, group_id: int) -> int | None:
         return None
     if any(_homeless(s, router) for router in found if not router.stopped):
         return None
-    return min((r.applied for r in found if r.host_id is not None), default=0)
+    return min((r.applied for r in found if r.host_id is not None and not r.stopped), default=0)
 
 
 def _lacks_nic(s: Session, group_id: int, found: Sequence[Router]) -> bool:
@@ -109,9 +109,17 @@ def _lacks_nic(s: Session, group_id: int, found: Sequence[Router]) -> bool:
 
 
 def _homeless(s: Session, router: Router) -> bool:
-    """Return whether a router needs a place: it has none, or its host is not up, or in maintenance."""
+    """Return whether a router needs a place: it has none, or its host is lost, or in maintenance.
+
+    A host that has a lease and only does not answer is not lost: its router may serve on, and there must not be two.
+    """
     host = s.get(Host, router.host_id) if router.host_id else None
-    return host is None or bool(host.removed_s) or host.state != HostState.UP or _leaves(s, host)
+    if host is None or host.removed_s or host.state == HostState.DOWN:
+        return True
+    if host.state != HostState.UP:
+        lease = leases.leases_of(s, [host.id]).get(host.id)
+        return lease is None or lease.state == "dead"
+    return _leaves(s, host)
 
 
 def others(s: Session, host: Host) -> list[Host]:

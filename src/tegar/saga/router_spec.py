@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tegar.kernel.db import live
 from tegar.kernel.secret import Vault
 from tegar.model.network import State
-from tegar.model.router import RouterSpec
+from tegar.model.router import PairSpec, RouterSpec
 from tegar.saga.desired import (
     addresses,
     balancer,
@@ -49,9 +49,18 @@ def router_spec(s: Session, group: RouterGroup, router: Router, vault: Vault | N
         openings=(*firewall.openings(s, held), *firewall.unguarded(open_ips, forwards, nats, balanced)),
         forwards=forwards,
         static_nats=nats,
+        pair=_pair(group, router),
         balancers=(*balanced, *internal_balancer.of(s, served)),
         routes=gateways.routes(s, group.id),
     )
+
+
+def _pair(group: RouterGroup, router: Router) -> PairSpec | None:
+    """Return what a router of a pair is in it: the one that is to be primary has the higher priority."""
+    if not group.redundant:
+        return None
+    leads = (router.position == 0) != group.swapped
+    return PairSpec(vrid=group.id % 255 + 1, priority=150 if leads else 100)
 
 
 def _unguarded(s: Session, served: Sequence[Network], held: Sequence[PublicAddress]) -> set[str]:

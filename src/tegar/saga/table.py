@@ -15,8 +15,12 @@ from tegar.saga.host_maintain import MAINTAIN_HOST
 from tegar.saga.image_store_add import ADD_STORE
 from tegar.saga.network_bring_up import BRING_UP_NETWORK
 from tegar.saga.network_delete import DELETE_NETWORK
+from tegar.saga.network_restart import RESTART_NETWORK
+from tegar.saga.network_shutdown import SHUT_DOWN_NETWORK
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
+from tegar.saga.router_power import REBOOT_ROUTER, START_ROUTER, STOP_ROUTER
+from tegar.saga.router_rebuild import REBUILD_ROUTERS
 from tegar.saga.rule_apply import APPLY_RULES
 from tegar.saga.rule_change import CHANGE_RULES
 from tegar.saga.template_delete import DELETE_TEMPLATE
@@ -45,6 +49,12 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     HOLD_ADDRESS,
     RELEASE_ADDRESS,
     DELETE_NETWORK,
+    RESTART_NETWORK,
+    SHUT_DOWN_NETWORK,
+    START_ROUTER,
+    STOP_ROUTER,
+    REBOOT_ROUTER,
+    REBUILD_ROUTERS,
     DELETE_TEMPLATE,
     FETCH_TEMPLATE,
     DELETE_POOL,

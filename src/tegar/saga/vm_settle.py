@@ -22,7 +22,7 @@ from tegar.store.hosts import Host
 from tegar.store.leases import HostLease, proof_of
 from tegar.store.vms import Vm
 
-STRIDES = tuple(10**n for n in range(1, 8))
+STRIDES: tuple[int, ...] = tuple(10**n for n in range(1, 8))
 """How far the epoch is raised, the next one when the witnesses know of a later one than that."""
 
 
@@ -76,9 +76,9 @@ def _dead(s: Session, host: Host) -> bool:
 def agree(run: Settle) -> int:
     """Let the witnesses know an epoch later than all they knew; return it.  Nothing starts by it."""
     vm, cluster_id = run.env.db.read(lambda s: place.circle(s, run.params.vm_id))
-    before = run.result(found_nowhere)
+    before: int = run.result(found_nowhere)
     for stride in STRIDES:
-        epoch = before + stride
+        epoch: int = before + stride
         if cluster_id is None or run.env.quorum.record(cluster_id, vm.uuid, epoch, run.fence.saga):
             return epoch
     raise Refused(f"The witnesses know of an epoch of VM {vm.name} that no database can have lost")

@@ -8,6 +8,7 @@ so that wide gaps stay for large ones.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -105,24 +106,31 @@ class Board:
     ) -> Packed:
         """Put bundles, in their order, onto hosts that are not lost: where the least of *by* stays free.
 
-        ``spread``: where the most is free instead.  Many hosts start more at once than one, but large
-        bundles that come late may find no room.
+        ``spread``: where the fewest go of its priority, and of all, instead.  A host starts few at once, so the
+        emptiest one must not get them all; but large bundles that come late may find no room.
         """
         rooms = [room for room in self.rooms(by) if room[1] not in lost]
         other = {host_id: room[1 - by] for host_id, room in self.free.items()}
         groups = Groups(self.picture, lost, {g.id for item in items if not item.plain for g in item.guests})
         moves: list[tuple[Bundle, int]] = []
         left_over: list[Bundle] = []
+        starts = Counter[tuple[int, int | None]]()  # by host and priority, and by host in all
+
+        def calmest(n: int) -> tuple[int, int, int]:
+            room, host_id = rooms[n]
+            return starts[host_id, item.priority], starts[host_id, None], -room
+
         for item in items:
             need, more = item.needs[by], item.needs[1 - by]
             allowed = None if item.plain else self._allowed(item, groups)
             fit = range(bisect_left(rooms, (need, -1)), len(rooms))
-            for n in reversed(fit) if spread else fit:
+            for n in sorted(fit, key=calmest) if spread else fit:
                 room, host_id = rooms[n]
                 if other[host_id] >= more and (allowed is None or host_id in allowed):
                     del rooms[n]
                     insort(rooms, (room - need, host_id))
                     other[host_id] -= more
+                    starts.update(((host_id, item.priority), (host_id, None)))
                     if not item.plain:
                         groups.put(item, host_id)
                     moves.append((item, host_id))

@@ -10,7 +10,7 @@ from tegar.agent.handlers.table import answer as handle
 from tegar.agent.host import Host
 from tegar.kernel.errors import AgentRefused, Unavailable, Unreachable
 from tegar.kernel.wire import Fence
-from tegar.model.router import RouterSpec
+from tegar.model.router import Role, RouterSpec
 from tegar.model.spec import DiskSpec, DomainSpec, NicSpec
 from tegar.sim.disks import SimDisks, SimImages
 from tegar.sim.hands import SimGuard, SimHands
@@ -194,7 +194,20 @@ class SimRouters:
     def all(self) -> tuple[RouterUp, ...]:
         """Return what runs."""
         with self._world.lock:
-            return tuple(RouterUp(r.uuid, r.version) for r in self._machine.routers.values())
+            return tuple(RouterUp(r.uuid, r.version, self._role(r)) for r in self._machine.routers.values())
+
+    def _role(self, spec: RouterSpec) -> Role:
+        """Of a pair, the one with the higher priority among those that have power is primary."""
+        if spec.pair is None:
+            return Role.PRIMARY
+        mine = {subnet.network.uuid for subnet in spec.subnets}
+        rivals = [
+            other.pair.priority
+            for machine in self._world.machines.values()
+            for other in machine.routers.values()
+            if machine.powered and other.pair and mine & {subnet.network.uuid for subnet in other.subnets}
+        ]
+        return Role.PRIMARY if spec.pair.priority >= max(rivals) else Role.BACKUP
 
     def counters(self) -> tuple[RouterCounters, ...]:
         """Return counters that nothing moves: simulated guests send no packets."""

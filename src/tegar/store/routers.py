@@ -15,7 +15,8 @@ class RouterGroup(Base):
     """The routers of one network, or of all tiers of one VPC: one, or a pair.
 
     ``desired`` counts the changes of what they should do; a router that runs version n has obeyed
-    all changes up to n.  Counted apart, for every NIC changes it.
+    all changes up to n.  Counted apart, for every NIC changes it.  ``swapped``: of a pair, the router at position 1
+    is to be primary.
     """
 
     __tablename__ = "router_group"
@@ -23,6 +24,7 @@ class RouterGroup(Base):
     id: Mapped[int] = mapped_column(BIG, primary_key=True)
     desired: Mapped[int] = mapped_column(default=0)
     redundant: Mapped[bool] = mapped_column(default=False)
+    swapped: Mapped[bool] = mapped_column(default=False)
 
 
 class Router(Row):
@@ -31,7 +33,8 @@ class Router(Row):
     Attributes:
         position: 0, or 1 for the second of a pair.
         role: what it said last that it is; of one that is alone, PRIMARY.
-        swapped: the pair's priorities are the other way round: 1 is to be primary.
+        stopped: an operator wants it so.
+        trouble: what was found wrong when its host was asked last; empty: nothing.
     """
 
     __tablename__ = "router"
@@ -44,6 +47,8 @@ class Router(Row):
     role: Mapped[str] = mapped_column(String(10), default=Role.UNKNOWN.value)
     role_since_s: Mapped[float | None]
     stopped: Mapped[bool] = mapped_column(default=False)
+    trouble: Mapped[str] = mapped_column(String(200), default="")
+    trouble_since_s: Mapped[float | None]
 
 
 def want_again(s: Session, group_id: int | None) -> int:
@@ -59,3 +64,9 @@ def of_group(s: Session, group_id: int) -> Sequence[Router]:
     """Return the routers of a group in their order."""
     stmt = select(Router).where(Router.group_id == group_id, live(Router)).order_by(Router.position)
     return s.scalars(stmt).all()
+
+
+def groups_on(s: Session, host_id: int) -> list[int]:
+    """Return the groups that have a router on a host."""
+    stmt = select(Router.group_id).where(Router.host_id == host_id, Router.stopped.is_(False), live(Router))
+    return list(dict.fromkeys(s.scalars(stmt.order_by(Router.id))))

@@ -76,7 +76,8 @@ def _dedicated(
     stmt = select(DedicatedRange).where(
         DedicatedRange.physical_network_id == physical_network_id, live(DedicatedRange)
     )
-    own, others = [], []
+    own: list[tuple[int, int]] = []
+    others: list[tuple[int, int]] = []
     for row in s.scalars(stmt.order_by(DedicatedRange.first)):
         for_domain = row.account_id is None and row.domain_id == network.domain_id
         mine = for_domain or row.account_id == network.account_id

@@ -70,9 +70,13 @@ def _check_readable(home: Path) -> None:
 
 
 def switch(home: Path, version: int) -> None:
-    """Put a bundle in force, all of it at once; it is not served yet."""
-    (home / "served").unlink(missing_ok=True)
+    """Put a bundle in force, all of it at once."""
     _point(home / "current", str(version))
+
+
+def note_unserved(home: Path) -> None:
+    """Remember that rules or processes may not be what the bundle in force says."""
+    (home / "served").unlink(missing_ok=True)
 
 
 def note_served(home: Path, version: int) -> None:

@@ -30,9 +30,10 @@ def read(space: Namespace, spec: RouterSpec) -> RouterCounters:
     )
 
 
-def stale(space: Namespace, spec: RouterSpec) -> str:
+def stale(space: Namespace, before: RouterSpec | None, spec: RouterSpec) -> str:
     """Return the commands that remove counters of what the router does not have any more."""
-    lost = set(_all(space)) - set(counters(spec))
+    known = set(counters(before)) if before else set(_all(space))
+    lost = known - set(counters(spec))
     return "".join(f"delete counter {FAMILY} {TABLE} {name}\n" for name in sorted(lost))
 
 

@@ -154,6 +154,11 @@ def routes(spec: RouterSpec) -> tuple[Route, ...]:
     return tuple(found)
 
 
+def wired(spec: RouterSpec) -> tuple[object, ...]:
+    """Return all that NICs, addresses and routes are made from."""
+    return links(spec), routes(spec), steered(spec)
+
+
 def steered(spec: RouterSpec) -> tuple[UplinkSpec, ...]:
     """Return the further ways to public networks: what has an address there leaves there, by routes of its own."""
     public = [uplink for uplink in spec.uplinks if not uplink.private and uplink.gateway]

@@ -51,13 +51,15 @@ class Server(ThreadingHTTPServer):
             fd = os.open(f"{FETCHED}/{ip}", os.O_RDONLY, dir_fd=self._home)
         except OSError:
             return False
-        with os.fdopen(fd, encoding="ascii") as f:
+        with os.fdopen(fd, encoding="utf-8") as f:
             return f.read() == _digest(password)
 
     def note_fetched(self, ip: str, password: str) -> None:
         """Remember that the guest has this password; only a new one is told from now on."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(f"{FETCHED}/{ip}", flags, 0o600, dir_fd=self._home), "w") as f:
+        with os.fdopen(
+            os.open(f"{FETCHED}/{ip}", flags, 0o600, dir_fd=self._home), "w", encoding="utf-8"
+        ) as f:
             f.write(_digest(password))
 
     def verify_request(self, request: Any, client_address: Any) -> bool:

@@ -62,6 +62,11 @@ class Namespace:
         """Run a program in the namespace."""
         return child.run(self.enter(*argv), timeout_s=20, what=what, stdin=stdin)
 
+    def plugged(self, spec: RouterSpec) -> bool:
+        """Return whether the host's ends of all NICs are there: a glance that costs no program."""
+        ends = [links.host_end(self._uuid, link.name) for link in links.links(spec)]
+        return all(Path(f"/sys/class/net/{end}").exists() for end in ends)
+
     def make(self, spec: RouterSpec, segments: Segments) -> tuple[tuple[str, str], ...]:
         """Make the namespace with all NICs, addresses and routes that are wanted, or complete it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import signal
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tegar.agent import child
-from tegar.agent.router import bundles, counters, flows, haproxy
+from tegar.agent.router import bundles, counters, haproxy
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
+from tegar.kernel.errors import AgentRefused
 from tegar.model.router import RouterSpec
 
 SCRIPT_WARNING = 6  # of keepalived about any script; ours is written by us alone
@@ -73,38 +75,55 @@ SERVICES = (
 )  # fmt: skip
 
 
-def try_out(space: Namespace, home: Path, files: Path) -> None:
-    """Let the programs read the new files before they are in force."""
-    conf = files / "dnsmasq.conf"
-    if conf.exists():
-        child.run(("dnsmasq", "--test", f"--conf-file={conf}"), timeout_s=10, what="dnsmasq").must(
-            "dnsmasq --test"
-        )
-    if (files / "haproxy.cfg").exists():
+def try_out(space: Namespace, home: Path, files: Path, changed: frozenset[str]) -> None:
+    """Let the programs read those new files that differ before they are in force; rules are tried by applying them."""
+
+    def differs(name: str) -> bool:
+        return (files / name).exists() and (changed == EVERYTHING or name in changed)
+
+    if differs("dnsmasq.conf"):
+        argv = ("dnsmasq", "--test", f"--conf-file={files}/dnsmasq.conf")
+        child.run(argv, timeout_s=10, what="dnsmasq").must("dnsmasq --test")
+    if differs("haproxy.cfg"):
         haproxy.try_out(home, files)
-    if (files / "keepalived.conf").exists():
+    if differs("keepalived.conf"):
         argv = ("keepalived", "--config-test", f"--use-file={files}/keepalived.conf")
         said = space.run(*argv, what="keepalived")
         if said.code != SCRIPT_WARNING:
             said.must("keepalived --config-test")
-    space.run("nft", "--check", "-f", str(files / "rules.nft"), what="nft").must("nft --check")
 
 
-def serve(
-    space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[str], before: RouterSpec | None = None
-) -> None:
-    """Bring everything to the bundle in force.
+def rule(space: Namespace, files: Path, before: RouterSpec | None, spec: RouterSpec) -> None:
+    """Put the rules of a bundle in force, in one transaction: all of them or none.
+
+    Args:
+        space: where the router lives.
+        files: the bundle.
+        before: the spec that is served, None when that is not known for certain.
+        spec: the spec of the bundle.
+    """
+    text = (files / "rules.nft").read_text() + counters.stale(space, before, spec)
+    said = space.run("nft", "-f", "-", what="nft", stdin=text)
+    if said.code != 0:
+        raise AgentRefused("The host", "nft", said.err.splitlines()[0] if said.err else "no reason given")
+
+
+def rules_digest(space: Namespace) -> str:
+    """Return what tells one ruleset in force from another, empty when ours is not there."""
+    said = space.run("nft", "--stateless", "list", "ruleset", what="nft")
+    ours = "table inet tegar {" in said.out and "table inet tegar-traffic {" in said.out
+    return hashlib.sha256(said.out.encode()).hexdigest() if ours else ""
+
+
+def serve(space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[str]) -> None:
+    """Bring the processes to the bundle in force.
 
     Args:
         space: where the router lives.
         home: its directory.
         spec: the bundle's spec.
         changed: the files that differ from what the processes have read.
-        before: what was in force until now, whose flows may have to end.
     """
-    rules = (home / "current" / "rules.nft").read_text() + counters.stale(space, spec)
-    space.run("nft", "-f", "-", what="nft", stdin=rules).must("nft")
-    flows.end_revoked(space, before, spec)
     _make_password_folder(home)
     for service in SERVICES:
         _bring(space, home, spec, service, changed)
@@ -138,7 +157,9 @@ def _bring(space: Namespace, home: Path, spec: RouterSpec, service: Service, cha
         process.stop()
         _drop_leases(home, stale)
         process.spawn(space.enter(*service.argv(home)), home / f"{service.name}.log", service.ready)
-    elif changed == EVERYTHING or any(name.startswith(service.reload_for) for name in changed):
+    elif service.reload_for and (
+        changed == EVERYTHING or any(n.startswith(service.reload_for) for n in changed)
+    ):
         service.reload(home, process)
 
 

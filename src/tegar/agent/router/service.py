@@ -12,7 +12,8 @@ from tegar.agent import child
 from tegar.agent.fences import Locks
 from tegar.agent.host import Segments
 from tegar.agent.places import check_uuid
-from tegar.agent.router import bundles, counters, pair, serve
+from tegar.agent.router import bundles, counters, flows, pair, serve
+from tegar.agent.router.links import wired
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.render import bundle
 from tegar.kernel.errors import AgentRefused, Refused, TegarError
@@ -30,6 +31,9 @@ class NamespaceRouters:
         self._home = home
         self._segments = segments
         self._locks = Locks()
+        self._digests: dict[
+            str, tuple[int, str]
+        ] = {}  # what each router's ruleset looked like, and its version
 
     def apply(self, spec: RouterSpec) -> int:
         """Make the router as the spec says; a newer version that runs stays.
@@ -42,25 +46,41 @@ class NamespaceRouters:
             space, old = Namespace(spec.uuid), bundles.in_force(home)
             if space.there() and old and old.version > spec.version:
                 if bundles.served(home) != old.version:
-                    self._bring(space, home, old, serve.EVERYTHING, old)
+                    self._repair(space, home, old, serve.EVERYTHING)
                 return old.version
             files = bundle(spec, str(home))
             if not space.there():
                 serve.stop(home)  # a process in a namespace that lost its name would serve nobody
-            added = space.make(spec, self._segments)
+            whole = old is not None and space.there() and bundles.served(home) == old.version
+            known = old if whole else None
+            rewired = not (known and wired(known) == wired(spec) and space.plugged(spec))
+            added = space.make(spec, self._segments) if rewired else ()
             changed = bundles.write(home, spec.version, files)
-            serve.try_out(space, home, home / str(spec.version))
-            whole = old is not None and bundles.served(home) == old.version
+            try:
+                serve.try_out(space, home, home / str(spec.version), changed if whole else serve.EVERYTHING)
+                bundles.note_unserved(home)
+                serve.rule(space, home / str(spec.version), known, spec)
+            except TegarError:
+                if known:
+                    bundles.note_served(home, known.version)  # its rules are still in force
+                raise
             bundles.switch(home, spec.version)
-            self._bring(space, home, spec, changed if whole else serve.EVERYTHING, old)
+            serve.serve(space, home, spec, changed if whole else serve.EVERYTHING)
+            flows.end_revoked(space, old, spec)
+            if rewired:
+                space.trim(spec, self._segments)
+            pair.settle(space, home, spec)
+            bundles.note_served(home, spec.version)
             _announce(space, added)
             bundles.forget_others(home, spec.version)
             return spec.version
 
-    def _bring(
-        self, space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[str], old: RouterSpec | None
-    ) -> None:
-        serve.serve(space, home, spec, changed, old)
+    def _repair(self, space: Namespace, home: Path, spec: RouterSpec, changed: frozenset[str]) -> None:
+        """Bring everything to the bundle in force, whatever it was left as."""
+        bundles.note_unserved(home)
+        space.make(spec, self._segments)
+        serve.rule(space, home / "current", None, spec)
+        serve.serve(space, home, spec, changed)
         space.trim(spec, self._segments)
         pair.settle(space, home, spec)
         bundles.note_served(home, spec.version)
@@ -83,6 +103,7 @@ class NamespaceRouters:
         with self._locks.of(uuid):
             serve.stop(home)
             Namespace(uuid).remove(self._segments)
+            self._digests.pop(uuid, None)
             shutil.rmtree(home, ignore_errors=True)
 
     def all(self) -> tuple[RouterUp, ...]:
@@ -107,16 +128,43 @@ class NamespaceRouters:
     def revive(self) -> None:
         """Make routers whole whose namespace is there; done when the agent starts."""
         for router in self.all():
-            home, space = self._home / router.uuid, Namespace(router.uuid)
-            with self._locks.of(router.uuid):
-                spec = bundles.in_force(home)
-                whole = spec is not None and bundles.served(home) == spec.version
-                try:
-                    if spec:
-                        space.make(spec, self._segments)
-                        self._bring(space, home, spec, frozenset() if whole else serve.EVERYTHING, spec)
-                except TegarError as e:
-                    log.error("router not revived", router=router.uuid, why=str(e))
+            self._mend(router.uuid, sure=False)
+
+    def mend(self) -> None:
+        """Look for dead processes, lost NICs and rules changed by somebody else, and repair what is not as applied."""
+        for router in self.all():
+            self._mend(router.uuid, sure=True)
+
+    def _mend(self, uuid: str, *, sure: bool) -> None:
+        """Repair a router; when *sure*, only if something is seen to be wrong."""
+        home, space = self._home / uuid, Namespace(uuid)
+        with self._locks.of(uuid):
+            spec = bundles.in_force(home)
+            if spec is None or not space.there():
+                return
+            whole = bundles.served(home) == spec.version
+            if (
+                sure
+                and whole
+                and serve.alive(home)
+                and space.plugged(spec)
+                and self._rules_are_ours(space, spec)
+            ):
+                return
+            log.info("router repaired", router=uuid, version=spec.version, served=whole)
+            try:
+                self._repair(space, home, spec, frozenset() if whole else serve.EVERYTHING)
+            except TegarError as e:
+                log.error("router not repaired", router=uuid, why=str(e))
+
+    def _rules_are_ours(self, space: Namespace, spec: RouterSpec) -> bool:
+        """Return whether the ruleset is what it was when it was first looked at under this version."""
+        seen = serve.rules_digest(space)
+        version, digest = self._digests.get(spec.uuid, (0, ""))
+        if version != spec.version:
+            self._digests[spec.uuid] = (spec.version, seen)
+            return seen != ""
+        return seen == digest
 
 
 def _announce(space: Namespace, added: tuple[tuple[str, str], ...]) -> None:

@@ -41,6 +41,7 @@ class NicFilters:
         self._folder, self._segment = folder, segment
         self._lock = threading.RLock()
         self._switched = Switched()
+        self._due = False
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._kept = {file.stem: it for file in folder.glob("*.json") if (it := _read(file))}
 
@@ -89,20 +90,22 @@ class NicFilters:
                 self._apply(frozenset(kept.segments), frozenset())
 
     def refresh(self, bridge: str = "") -> None:
-        """Enforce again what is known, on one bridge or all; what fails is logged and tried again later."""
+        """Enforce again what is known, on one bridge or all; what fails is logged, and tried again by the watch."""
         with self._lock:
             every = frozenset(s for kept in self._kept.values() for s in kept.segments)
             segments = frozenset(s for s in every if bridge in ("", s.bridge))
             try:
                 self._apply(segments, frozenset())
             except TegarError as e:
+                self._due = True
                 log.error("filters are not in force", bridge=bridge or "all", why=str(e))
 
     def watch(self, stop: threading.Event, period_s: float = 2.0) -> None:
         """Enforce everything again whenever Open vSwitch was restarted, for its flows died with it."""
         while not stop.wait(period_s):
-            if self._switched.restarted():
-                log.warning("Open vSwitch was restarted; filters are set again")
+            if self._switched.restarted() or self._due:
+                log.warning("Open vSwitch was restarted, or did not obey; filters are set again")
+                self._due = False
                 self.refresh()
 
     def _new(self, vm_uuid: str, nics: tuple[NicSpec, ...], *, enforced: bool) -> Kept:

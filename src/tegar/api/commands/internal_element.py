@@ -12,6 +12,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import Refused
 from tegar.kernel.page import Page
 from tegar.kernel.saga import SagaRow
+from tegar.model.service import INTERNAL_LB
 from tegar.ops import access
 from tegar.ops import physical_network as ops
 from tegar.ops.ctx import Ctx
@@ -46,7 +47,7 @@ class ConfigureInternalLoadBalancerElement(_Element):
     enabled: bool = param("whether it may be used")
 
     def run(self, ctx: Ctx) -> SagaRow:
-        if ctx.s.get_one(Provider, self.id.provider_id).name != ops.INTERNAL_LB:
+        if ctx.s.get_one(Provider, self.id.provider_id).name != INTERNAL_LB:
             raise Refused("That element is a virtual router's: call configureVirtualRouterElement")
         return ops.enable_element(ctx, self.id, enabled=self.enabled)
 
@@ -65,7 +66,7 @@ class ListInternalLoadBalancerElements(List):
 
     def run(self, ctx: Ctx) -> Page[RouterElement]:
         row = RouterElement
-        inside = select(Provider.id).where(Provider.name == ops.INTERNAL_LB)
+        inside = select(Provider.id).where(Provider.name == INTERNAL_LB)
         stmt = select(row).where(live(row), access.visible(ctx, row), row.provider_id.in_(inside))
         stmt = only(stmt, (row.id, self.id), (row.provider_id, self.nsp_id), (row.enabled, self.enabled))
         return self.fetch(ctx, stmt.order_by(row.id))

@@ -16,9 +16,11 @@ from tegar.model import vlan
 from tegar.model.network import JOINABLE
 from tegar.ops import network as ops
 from tegar.ops import network_create as making
+from tegar.ops import network_update as changing
 from tegar.ops import vpc_tier
 from tegar.ops.ctx import Ctx
 from tegar.ops.network_create import NetworkWish
+from tegar.ops.network_update import NetworkChange
 from tegar.ops.zone import ip
 from tegar.store.accounts import Domain
 from tegar.store.acls import NetworkAclList
@@ -126,7 +128,7 @@ class ListNetworks(OwnedList):
     id: Network | None = param("the network", default=None)
     name_: str | None = param("its exact name", default=None, wire="name")
     zone_id: Zone | None = param("in this zone", default=None)
-    type: str | None = param("Shared; there are no others", default=None)
+    type: str | None = param("Shared, Isolated or L2", default=None)
     acl_type: str | None = param("Domain or Account", default=None)
     traffic_type: str | None = param("Guest; there are no others", default=None)
     network_offering_id: NetworkOffering | None = param("of this offering", default=None)
@@ -140,7 +142,7 @@ class ListNetworks(OwnedList):
     associated_network_id: str | None = param("no network is associated with another", default=None)
     for_vpc: bool | None = param("true: tiers of VPCs; false: others", default=None)
     is_system: bool = param("true: the cloud's own; there are none", default=False)
-    restart_required: bool = param("true: those to restart; there are none", default=False)
+    restart_required: bool | None = param("whether its routers do not do all that they should", default=None)
     display_network: bool = param("false: hidden ones; there are none", default=True)
     show_icon: bool = param("with icons; there are none", default=False)
 
@@ -164,7 +166,8 @@ class ListNetworks(OwnedList):
             (row.acl_type, (self.acl_type or "").capitalize()),
             (row.offering_id, self.network_offering_id),
             (row.physical_network_id, self.physical_network_id),
-            (row.vlan, vlan.normal(self.vlan) if self.vlan else None),
+            (row.vlan, vlan.normal(self.vlan, most=vlan.HIGHEST_VXLAN) if self.vlan else None),
+            (row.restart_required, self.restart_required),
         )
         stmt = only(stmt, (row.vpc_id, self.vpc_id))
         if self.for_vpc is not None:
@@ -177,8 +180,16 @@ class ListNetworks(OwnedList):
         for service in self.supported_services or ():
             offered = select(NetworkOffering.id).where(matches(f"{service}=", NetworkOffering.services))
             stmt = stmt.where(row.offering_id.in_(offered))
-        if (self.network_filter or "").capitalize() in ACL_TYPES:
-            stmt = stmt.where(row.acl_type == (self.network_filter or "").capitalize())
+        if self.specify_ip_ranges is not None:
+            given = select(NetworkOffering.id).where(
+                NetworkOffering.specify_ip_ranges.is_(self.specify_ip_ranges)
+            )
+            stmt = stmt.where(row.offering_id.in_(given))
+        kind = (self.network_filter or "").capitalize()
+        if kind in ACL_TYPES:
+            stmt = stmt.where(row.acl_type == kind)
+        if kind == "Shared":
+            stmt = stmt.where(row.guest_type == kind)
         if self.keyword:
             stmt = stmt.where(matches(self.keyword, row.name, row.display_text))
         return self.fetch(ctx, stmt)
@@ -192,8 +203,58 @@ class ListNetworks(OwnedList):
 
     def _none(self) -> bool:
         """Return whether what is asked for cannot be."""
-        other = (self.traffic_type or "Guest").lower() != "guest" or self.specify_ip_ranges is False
-        return other or self.is_system or self.restart_required or not self.display_network
+        other = (self.traffic_type or "Guest").lower() != "guest"
+        return other or self.is_system or not self.display_network
+
+
+class UpdateNetwork(Command):
+    """Change a network, or give it another offering."""
+
+    name = "updateNetwork"
+    is_async = True
+    response = NetworkView
+    entity = Network
+    view = staticmethod(networks)
+
+    id: Network = param("the network")
+    name_: str | None = param("its name", default=None, wire="name")
+    display_text: str | None = param("what it is for", default=None, max_length=1024)
+    network_domain: str | None = param("DNS domain of its guests", default=None)
+    dns1: str | None = param("first name server", default=None)
+    dns2: str | None = param("second name server", default=None)
+    network_offering_id: NetworkOffering | None = param("another offering", default=None)
+    display_network: bool = param("only true", default=True)
+    change_cidr: bool = param("only false: what VMs have stays", default=False)
+    update_in_sequence: bool = param("its routers are always told one after the other", default=False)
+    forced: bool = param("there is nothing to force", default=False)
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        if self.change_cidr or not self.display_network:
+            raise Refused("changecidr=true and displaynetwork=false are not supported")
+        change = NetworkChange(
+            name=self.name_ or None,
+            display_text=self.display_text or None,
+            network_domain=self.network_domain or None,
+            dns1=ip("dns1", self.dns1),
+            dns2=ip("dns2", self.dns2),
+            offering=self.network_offering_id,
+        )
+        return changing.update(ctx, self.id, change)
+
+
+class RestartNetwork(Command):
+    """Restart a network: its routers are told all anew, or built from nothing."""
+
+    name = "restartNetwork"
+    is_async = True
+
+    id: Network = param("the network")
+    cleanup: bool = param("build its routers from nothing; of a pair one after the other", default=False)
+    make_redundant: bool = param("give it a pair of routers", default=False)
+    live_patch: bool = param("routers are always changed as they run", default=False)
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return changing.restart(ctx, self.id, cleanup=self.cleanup, redundant=self.make_redundant)
 
 
 class DeleteNetwork(Command):
@@ -209,4 +270,4 @@ class DeleteNetwork(Command):
         return ops.delete(ctx, self.id, forced=self.forced)
 
 
-COMMANDS = (CreateNetwork, ListNetworks, DeleteNetwork)
+COMMANDS = (CreateNetwork, ListNetworks, UpdateNetwork, RestartNetwork, DeleteNetwork)

@@ -12,6 +12,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
+from tegar.model.service import INTERNAL_LB
 from tegar.ops import access
 from tegar.ops import physical_network as ops
 from tegar.ops.ctx import Ctx
@@ -83,7 +84,7 @@ class ListVirtualRouterElements(List):
         row = RouterElement
         stmt = select(row).where(live(row), access.visible(ctx, row)).order_by(row.id)
         stmt = only(stmt, (row.id, self.id), (row.provider_id, self.nsp_id), (row.enabled, self.enabled))
-        inside = select(Provider.id).where(Provider.name == ops.INTERNAL_LB)
+        inside = select(Provider.id).where(Provider.name == INTERNAL_LB)
         stmt = stmt.where(row.provider_id.not_in(inside))
         return self.fetch(ctx, stmt)
 

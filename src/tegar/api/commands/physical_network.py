@@ -16,9 +16,8 @@ from tegar.kernel.command import ADMIN, Command, param
 from tegar.kernel.db import live
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
-from tegar.model import vlan
 from tegar.model.network import Traffic
-from tegar.ops import access
+from tegar.ops import access, traffic_type
 from tegar.ops import physical_network as ops
 from tegar.ops.ctx import Ctx
 from tegar.store.zones import PhysicalNetwork, TrafficType, Zone
@@ -39,17 +38,18 @@ class CreatePhysicalNetwork(Command):
     name_: str = param("its name, unique in the zone", wire="name", max_length=100)
     zone_id: Zone = param("the zone")
     vlan: str | None = param("VLANs for guest networks, such as 100-200", default=None)
-    isolation_methods: list[str] | None = param("VLAN or L3", default=None)
+    isolation_methods: list[str] | None = param("VLAN, VXLAN or L3", default=None)
     broadcast_domain_range: str = param("ZONE or POD", default="ZONE", choices=("ZONE", "POD"))
     network_speed: str | None = param("speed of its wires, such as 1G", default=None, max_length=20)
     tags: list[str] | None = param("tags, for network offerings to name", default=None)
 
     def run(self, ctx: Ctx) -> SagaRow:
+        isolation = ops.isolation(self.isolation_methods or [])
         made = PhysicalNetwork(
             zone_id=self.zone_id.id,
             name=self.name_,
-            vlan=vlan.ranges(self.vlan) if self.vlan else None,
-            isolation=ops.isolation(self.isolation_methods or []),
+            vlan=ops.ranges(isolation, self.vlan),
+            isolation=isolation,
             broadcast_range=self.broadcast_domain_range,
             speed=self.network_speed,
             tags=",".join(self.tags) if self.tags else None,
@@ -98,7 +98,7 @@ class UpdatePhysicalNetwork(Command):
         row = self.id
         row.state = self.state or row.state
         if self.vlan is not None:
-            row.vlan = vlan.ranges(self.vlan) if self.vlan else None
+            ops.give_ranges(ctx, row, self.vlan)
         if self.network_speed is not None:
             row.speed = self.network_speed or None
         if self.tags is not None:
@@ -119,11 +119,43 @@ class AddTrafficType(Command):
     physical_network_id: PhysicalNetwork = param("the physical network")
     traffic_type: str = param("Guest, Public, Management or Storage", choices=[t.value for t in Traffic])
     kvm_network_label: str | None = param("the bridge on KVM hosts; cloudbr1 by default", default=None)
-    isolation_method: str | None = param("VLAN", default=None, choices=("VLAN",))
+    isolation_method: str | None = param(
+        "that of the physical network", default=None, choices=("VLAN", "VXLAN")
+    )
 
     def run(self, ctx: Ctx) -> SagaRow:
         label = self.kvm_network_label or "cloudbr1"
         return ops.carry(ctx, self.physical_network_id, Traffic(self.traffic_type), label)
+
+
+class UpdateTrafficType(Command):
+    """Let another bridge of the hosts carry a kind of traffic."""
+
+    name = "updateTrafficType"
+    roles = ADMIN
+    is_async = True
+    response = TrafficTypeView
+    entity = TrafficType
+    view = staticmethod(traffic_types)
+
+    id: TrafficType = param("the kind of traffic on its physical network")
+    kvm_network_label: str | None = param("the bridge on KVM hosts", default=None)
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return traffic_type.relabel(ctx, self.id, self.kvm_network_label or self.id.kvm_label)
+
+
+class DeleteTrafficType(Command):
+    """Let a physical network carry a kind of traffic no more."""
+
+    name = "deleteTrafficType"
+    roles = ADMIN
+    is_async = True
+
+    id: TrafficType = param("the kind of traffic on its physical network")
+
+    def run(self, ctx: Ctx) -> SagaRow:
+        return traffic_type.delete(ctx, self.id)
 
 
 class ListTrafficTypes(List):
@@ -147,4 +179,5 @@ class ListTrafficTypes(List):
 
 COMMANDS = (
     CreatePhysicalNetwork, ListPhysicalNetworks, UpdatePhysicalNetwork, AddTrafficType, ListTrafficTypes,
+    UpdateTrafficType, DeleteTrafficType,
 )  # fmt: skip

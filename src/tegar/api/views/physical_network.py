@@ -6,17 +6,9 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from tegar.api.views.base import load
-from tegar.ops import vpc_offering
+from tegar.model.service import PROVIDED
 from tegar.ops.ctx import Ctx
-from tegar.ops.physical_network import INTERNAL_LB, ROUTER, VPC_ROUTER
 from tegar.store.zones import PhysicalNetwork, Provider, RouterElement, TrafficType, Zone
-
-SERVICES = {
-    ROUTER: ["Dhcp", "Dns", "UserData"],
-    "SecurityGroupProvider": ["SecurityGroup"],
-    VPC_ROUTER: [name for name, by in vpc_offering.PROVIDERS.items() if VPC_ROUTER in by],
-    INTERNAL_LB: ["Lb"],
-}
 
 
 class PhysicalNetworkView(TypedDict, total=False):
@@ -99,7 +91,7 @@ def providers(ctx: Ctx, rows: Sequence[Provider]) -> list[ProviderView]:
             "name": r.name,
             "physicalnetworkid": networks[r.physical_network_id].uuid,
             "state": r.state,
-            "servicelist": SERVICES.get(r.name, []),
+            "servicelist": PROVIDED.get(r.name, []),
             "canenableindividualservice": False,
         }
         for r in rows

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from tegar.api.views.base import date, load, path_of
 from tegar.api.views.network import NetworkView, networks
-from tegar.api.views.network_offering import ServiceView, services_of
+from tegar.api.views.network_offering import ServiceView, listed
 from tegar.kernel.db import live
 from tegar.ops.ctx import Ctx
 from tegar.store.accounts import Account, Domain
@@ -80,7 +80,7 @@ def vpcs(ctx: Ctx, rows: Sequence[Vpc]) -> list[VpcView]:
             "networkdomain": r.network_domain,
             "dns1": r.dns1,
             "dns2": r.dns2,
-            "service": services_of(offerings[r.offering_id].services),
+            "service": listed(offerings[r.offering_id].services, {}),
             "network": [shown[t.id] for t in tiers if t.vpc_id == r.id],
             "redundantvpcrouter": pairs[r.group_id],
             "distributedvpcrouter": False,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from tegar.api.views.base import date
-from tegar.api.views.network_offering import ServiceView, services_of
+from tegar.api.views.network_offering import ServiceView, listed
 from tegar.ops.ctx import Ctx
 from tegar.store.vpcs import VpcOffering
 
@@ -38,7 +38,7 @@ def vpc_offerings(ctx: Ctx, rows: Sequence[VpcOffering]) -> list[VpcOfferingView
             "created": date(o.created_s),
             "state": o.state,
             "isdefault": o.is_default,
-            "service": services_of(o.services),
+            "service": listed(o.services, {}),
             "distributedvpcrouter": False,
             "supportsregionLevelvpc": False,
             "fornsx": False,
