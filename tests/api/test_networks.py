@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from support.cloud import ApiError, Caller, Cloud
+from support.isolated import public_range
 from tegar.model.router import RouterSpec
 from tegar.store.networks import Network
 from tegar.store.routers import Router
@@ -66,6 +67,7 @@ def segments(cloud: Cloud) -> list[int]:
 
 def test_a_users_network_waits_for_its_first_vm(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     alice = cloud.as_user("alice")
 
     made = network(alice)
@@ -80,6 +82,7 @@ def test_a_users_network_waits_for_its_first_vm(cloud: Cloud) -> None:
 
 def test_the_first_vm_gives_a_network_its_segment_and_its_router(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     alice = cloud.as_user("alice")
     made = network(alice)
 
@@ -96,6 +99,7 @@ def test_the_first_vm_gives_a_network_its_segment_and_its_router(cloud: Cloud) -
 
 def test_two_tenants_may_have_the_same_cidr(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     alice, bob = cloud.as_user("alice"), cloud.as_user("bob")
     theirs = [network(who)["id"] for who in (alice, bob)]
 
@@ -110,6 +114,7 @@ def test_two_tenants_may_have_the_same_cidr(cloud: Cloud) -> None:
 
 def test_a_stranger_cannot_deploy_into_it(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     made = network(cloud.as_user("alice"))
 
     with pytest.raises(ApiError) as e:
@@ -122,6 +127,7 @@ def test_a_stranger_cannot_deploy_into_it(cloud: Cloud) -> None:
 
 def test_addresses_can_be_chosen_but_not_twice_nor_the_gateways(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     alice = cloud.as_user("alice")
     made = network(alice, gateway="192.168.7.1", netmask="255.255.255.0", startip="192.168.7.20",
                    endip="192.168.7.30")["id"]  # fmt: skip
@@ -142,6 +148,7 @@ def test_addresses_can_be_chosen_but_not_twice_nor_the_gateways(cloud: Cloud) ->
 
 def test_an_l2_network_is_a_segment_and_nothing_else(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     alice = cloud.as_user("alice")
     made = network(alice, kind=L2)
     assert not {"gateway", "cidr", "netmask"} & set(made)
@@ -159,6 +166,7 @@ def test_an_l2_network_is_a_segment_and_nothing_else(cloud: Cloud) -> None:
 
 def test_only_operators_choose_vlans_and_nobody_twice(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     alice = cloud.as_user("alice")
 
     with pytest.raises(ApiError, match="Only an administrator can choose a VLAN"):
@@ -177,6 +185,7 @@ def test_only_operators_choose_vlans_and_nobody_twice(cloud: Cloud) -> None:
 
 def test_segments_run_out_and_come_back(cloud: Cloud) -> None:
     cloud.ready_zone()
+    public_range(cloud)
     cloud.do("updatePhysicalNetwork", id=cloud.zone.physical_network, vlan="110-111")  # type: ignore[union-attr]
     alice = cloud.as_user("alice")
     first, second, third = (network(alice, name)["id"] for name in ("a", "b", "c"))
@@ -198,8 +207,7 @@ def test_segments_run_out_and_come_back(cloud: Cloud) -> None:
 
 def test_a_vm_without_networks_gets_its_accounts_isolated_one(cloud: Cloud) -> None:
     built = cloud.ready_zone()
-    cloud.do("addTrafficType", physicalnetworkid=built.physical_network, traffictype="Public",
-             kvmnetworklabel="cloudbr0")  # fmt: skip
+    public_range(cloud)
     alice = cloud.as_user("alice")
 
     first = alice.do("deployVirtualMachine", **built.vm(networkids=None))["virtualmachine"]
@@ -215,6 +223,7 @@ def test_a_vm_without_networks_gets_its_accounts_isolated_one(cloud: Cloud) -> N
 
 def test_a_redundant_network_has_two_routers_on_two_hosts(cloud: Cloud) -> None:
     cloud.ready_zone(hosts=3)
+    public_range(cloud)
     alice = cloud.as_user("alice")
     made = network(alice, kind=PAIR)
 

@@ -126,9 +126,11 @@ def _vpc(cloud: Cloud, who: Caller, name: str, n: int) -> Rows:
     rules = who.do("createNetworkACLList", name=f"{name}-acl", vpcid=vpc)["networkacllist"]["id"]
     item = who.do("createNetworkACL", aclid=rules, protocol="tcp", startport=22)["networkacl"]["id"]
     way = cloud.do("createPrivateGateway", vpcid=vpc, gateway="172.20.0.1", netmask="255.255.255.0", vlan="55",
+                   physicalnetworkid=cloud.zone.physical_network,
                    ipaddress=f"172.20.0.{n}")["privategateway"]["id"]  # fmt: skip
     route = who.do("createStaticRoute", cidr="192.168.0.0/16", gatewayid=way)["staticroute"]["id"]
-    tier = who.api("createNetwork", name=f"{name}-tier", zoneid=zone, vpcid=vpc, gateway="10.0.1.1",
+    tier = cloud.api("createNetwork", name=f"{name}-tier", zoneid=zone, vpcid=vpc, gateway="10.0.1.1",
+                     physicalnetworkid=cloud.zone.physical_network,
                    netmask="255.255.255.0", networkofferingid=offering)["network"]["id"]  # fmt: skip
     balancer = who.do("createLoadBalancer", name=f"{name}-lb", networkid=tier, sourceipaddressnetworkid=tier,
                       scheme="Internal", algorithm="source", sourceport=80, instanceport=80)["loadbalancer"]["id"]  # fmt: skip

@@ -51,7 +51,10 @@ def create(
     for capability in capabilities:
         _choose(offering, capability, providers)
     _check_kind(offering, providers)
-    offering.details = json.dumps([[c.service, c.name, c.value] for c in capabilities])
+    kept: dict[str, dict[str, str]] = {}
+    for c in capabilities:
+        kept.setdefault(c.service, {})[c.name] = c.value
+    offering.details = json.dumps(kept)
     ctx.s.add(offering)
     ctx.s.flush()
     ctx.note("NETWORK.OFFERING.CREATE", f"Network offering {offering.name} created", offering)
@@ -129,8 +132,10 @@ _VALUES = {
 
 def capabilities_of(offering: NetworkOffering) -> list[Capability]:
     """Return what an offering chose."""
-    kept = json.loads(offering.details or "[]")
-    return [Capability(*entry) for entry in kept] if isinstance(kept, list) else []
+    kept = json.loads(offering.details or "{}")
+    return [
+        Capability(service, name, value) for service, chosen in kept.items() for name, value in chosen.items()
+    ]
 
 
 def update(

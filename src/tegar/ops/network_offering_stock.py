@@ -55,7 +55,7 @@ STOCK: dict[str, dict[str, Any]] = {
     "DefaultRedundantIsolatedNetworkOfferingWithSourceNatService": _isolated(
         "Isolated networks with source NAT and a pair of routers", _by("VirtualRouter", NAT),
         redundant=True,
-        details=json.dumps([["SourceNat", "RedundantRouter", "true"]]),
+        details=json.dumps({"SourceNat": {"RedundantRouter": "true"}}),
     ),
     "DefaultIsolatedNetworkOffering": _isolated(
         "Isolated networks without a way out", _by("VirtualRouter", BASIC), specify_vlan=True,
