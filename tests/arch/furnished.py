@@ -166,7 +166,8 @@ def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
         return str(cert.uuid)
 
     return {
-        PublicAddress: [ip, whole], FirewallRule: [opening, out], ForwardingRule: [forward, ports["portforwardingrule"]["id"]],
+        PublicAddress: [ip, whole], FirewallRule: [opening, out],
+        ForwardingRule: [forward, ports["portforwardingrule"]["id"]],
         LoadBalancer: [lb], StickinessPolicy: [stick["stickinesspolicy"][0]["id"]],
         HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
     }  # fmt: skip
