@@ -18,7 +18,7 @@ from helpers import Refusal, SmallCloud
 
 from tegar.store.keys import SshKey
 
-ED = ed25519.Ed25519PrivateKey.generate().public_key()
+ED = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
 EC = ec.generate_private_key(ec.SECP256R1()).public_key()
 RSA = rsa.generate_private_key(65537, 2048).public_key()
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cloud import furnished, traces
 
 from support import program
+from support.traces import furnished, traces
 from support.until import until
 from tegar.lab import cloud as lab
 from tegar.lab.cloud import Lab
