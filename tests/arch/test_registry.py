@@ -64,6 +64,7 @@ OUR_FIELDS = {
     ): "the protocol's servers lead nothing; ours say which leads the HA manager",
     ("listManagementServersMetrics", "leads"): "as listManagementServers",
     ("addTrafficType", "name"): "one record for both commands: this one is of listTrafficTypes",
+    ("updateTrafficType", "name"): "one record for both commands: this one is of listTrafficTypes",
     ("listTrafficTypes", "traffictype"): "one record for both commands: this one is of addTrafficType",
     ("listTrafficTypes", "kvmnetworklabel"): "as traffictype; ansible compares it",
 }
