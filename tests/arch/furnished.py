@@ -8,13 +8,18 @@ from typing import Any
 from sqlalchemy import select
 
 from support.cloud import Caller, Cloud
-from support.isolated import public_range
+from support.isolated import acquire, isolated, public_range, vm_in
 from tegar.kernel.db import Row
 from tegar.kernel.saga import SagaRow
 from tegar.store.accounts import Account, Domain, User
 from tegar.store.acls import NetworkAclItem, NetworkAclList
+from tegar.store.addresses import PublicAddress
 from tegar.store.affinity import AffinityGroup
+from tegar.store.balancers import HealthPolicy, LoadBalancer, StickinessPolicy
+from tegar.store.certificates import SslCert
 from tegar.store.events import Alert, Event
+from tegar.store.firewall import FirewallRule
+from tegar.store.forwarding import ForwardingRule
 from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.hosts import Host
 from tegar.store.images import ImageStore, OsType, Template
@@ -25,6 +30,7 @@ from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -68,9 +74,15 @@ def furnish(cloud: Cloud) -> Furnished:
     things = {name: _things(cloud, who, name) for name, who in
               (("victim", victim), ("user", found.user), ("boss", found.boss))}  # fmt: skip
     public_range(cloud)
+    for name, who in (("victim", victim), ("user", found.user), ("boss", found.boss)):
+        things[name] |= _rules(cloud, who, name)
     for n, (name, who) in enumerate((("victim", victim), ("user", found.user), ("boss", found.boss)), 10):
         things[name] |= _vpc(cloud, who, name, n)
     cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
+              domainid=theirs)  # fmt: skip
+    cloud.api("createNetworkOffering", name="networks of theirs", displaytext="x", guestiptype="L2",
+              traffictype="Guest", domainid=theirs)  # fmt: skip
+    cloud.api("dedicateGuestVlanRange", physicalnetworkid=built.physical_network, vlanrange="190-199",
               domainid=theirs)  # fmt: skip
     cloud.api("createZone", name="closed", networktype="Advanced", dns1="9.9.9.9", internaldns1="9.9.9.9")
     _networks(cloud, theirs)
@@ -91,7 +103,7 @@ def furnish(cloud: Cloud) -> Furnished:
         for name, who in (("user", "stranger"), ("boss", "boss"))
     }  # fmt: skip
     operators = (Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement,
-                 VlanRange, Router, Alert, Server, Witness, InternalLb)  # fmt: skip
+                 VlanRange, DedicatedRange, Alert, Server, Witness, InternalLb)  # fmt: skip
     found.hidden = {kind: _all(cloud, kind) for kind in operators}
     found.hidden |= things["victim"]
     root = _uuid(cloud, Domain, path="/")
@@ -102,7 +114,10 @@ def furnish(cloud: Cloud) -> Furnished:
         Zone: [_uuid(cloud, Zone, name="closed")],
         ServiceOffering: [_uuid(cloud, ServiceOffering, name="theirs only")],
         Network: [_uuid(cloud, Network, name="theirs"), _uuid(cloud, Network, name="victim's")],
+        NetworkOffering: [_uuid(cloud, NetworkOffering, name="networks of theirs")],
+        Router: _routers(cloud, ours, inside=False),
     }
+    found.own["boss"][Router] = _routers(cloud, ours, inside=True)
     found.root = {root, _uuid(cloud, Account, name="admin")}
     return found
 
@@ -119,14 +134,52 @@ def _vpc(cloud: Cloud, who: Caller, name: str, n: int) -> Rows:
     rules = who.do("createNetworkACLList", name=f"{name}-acl", vpcid=vpc)["networkacllist"]["id"]
     item = who.do("createNetworkACL", aclid=rules, protocol="tcp", startport=22)["networkacl"]["id"]
     way = cloud.do("createPrivateGateway", vpcid=vpc, gateway="172.20.0.1", netmask="255.255.255.0", vlan="55",
+                   physicalnetworkid=cloud.zone.physical_network,
                    ipaddress=f"172.20.0.{n}")["privategateway"]["id"]  # fmt: skip
     route = who.do("createStaticRoute", cidr="192.168.0.0/16", gatewayid=way)["staticroute"]["id"]
-    tier = who.api("createNetwork", name=f"{name}-tier", zoneid=zone, vpcid=vpc, gateway="10.0.1.1",
+    tier = cloud.api("createNetwork", name=f"{name}-tier", zoneid=zone, vpcid=vpc, gateway="10.0.1.1",
+                     physicalnetworkid=cloud.zone.physical_network,
                    netmask="255.255.255.0", networkofferingid=offering)["network"]["id"]  # fmt: skip
     balancer = who.do("createLoadBalancer", name=f"{name}-lb", networkid=tier, sourceipaddressnetworkid=tier,
                       scheme="Internal", algorithm="source", sourceport=80, instanceport=80)["loadbalancer"]["id"]  # fmt: skip
     return {Vpc: [vpc], NetworkAclList: [rules], NetworkAclItem: [item], PrivateGateway: [way], StaticRoute: [route],
             InternalBalancer: [balancer]}  # fmt: skip
+
+
+def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
+    """Let somebody own addresses with rules of every kind, and a certificate."""
+    network = isolated(cloud, who, f"{name}-iso")
+    vm = vm_in(cloud, who, network, f"{name}-web")["id"]
+    ip, whole = acquire(cloud, who, network)["id"], acquire(cloud, who, network)["id"]
+    opening = who.do("createFirewallRule", ipaddressid=ip, protocol="icmp")["firewallrule"]["id"]
+    out = who.do("createEgressFirewallRule", networkid=network, protocol="icmp")["firewallrule"]["id"]
+    forward = who.do("createPortForwardingRule", ipaddressid=ip, protocol="tcp", publicport=81, privateport=81,
+                     virtualmachineid=vm)["portforwardingrule"]["id"]  # fmt: skip
+    who.api("enableStaticNat", ipaddressid=whole, virtualmachineid=vm)
+    ports = who.do("createIpForwardingRule", ipaddressid=whole, protocol="tcp", startport=22)[
+        "ipforwardingrule"
+    ]["id"]
+    lb = who.do("createLoadBalancerRule", name="lb", algorithm="source", publicport=80, privateport=80,
+                publicipid=ip)["loadbalancer"]["id"]  # fmt: skip
+    who.do("assignToLoadBalancerRule", id=lb, virtualmachineids=vm)
+    stick = who.do("createLBStickinessPolicy", lbruleid=lb, name="s", methodname="LbCookie")[
+        "stickinesspolicies"
+    ]
+    check = who.do("createLBHealthCheckPolicy", lbruleid=lb)["healthcheckpolicy"]
+
+    def keep(s: Any) -> str:
+        account = s.scalars(select(Account).where(Account.id == who.account_id)).one()
+        cert = SslCert(name=name, account_id=account.id, domain_id=account.domain_id, certificate="x", key_sealed="x",
+                       fingerprint="x")  # fmt: skip
+        s.add(cert)
+        s.flush()
+        return str(cert.uuid)
+
+    return {
+        PublicAddress: [ip, whole], FirewallRule: [opening, out], ForwardingRule: [forward, ports],
+        LoadBalancer: [lb], StickinessPolicy: [stick["stickinesspolicy"][0]["id"]],
+        HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
+    }  # fmt: skip
 
 
 def _things(cloud: Cloud, who: Caller, name: str) -> Rows:
@@ -206,6 +259,19 @@ def _networks(cloud: Cloud, theirs: str) -> None:
                           vlan=str(n), gateway=f"10.{n}.0.1", cidr=f"10.{n}.0.0/16", **same))  # fmt: skip
 
     cloud.db.tx(lay)
+
+
+def _routers(cloud: Cloud, domain: str, *, inside: bool) -> list[str]:
+    """Return the routers of a domain's networks, or all others."""
+
+    def read(s: Any) -> list[str]:
+        theirs = (
+            select(Network.group_id).join(Domain, Domain.id == Network.domain_id).where(Domain.uuid == domain)
+        )
+        among = Router.group_id.in_(theirs.where(Network.group_id.is_not(None)))
+        return list(s.scalars(select(Router.uuid).where(among if inside else ~among).order_by(Router.id)))
+
+    return cloud.db.read(read)
 
 
 def _uuid(cloud: Cloud, kind: Any, **where: str) -> str:

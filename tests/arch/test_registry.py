@@ -71,9 +71,6 @@ OUR_FIELDS = {
 
 # Lists that are empty in every cloud of this release.
 EMPTY = {
-    "listPublicIpAddresses": "there are no public addresses",
-    "listPortForwardingRules": "there are no public addresses",
-    "listIpForwardingRules": "there are no public addresses",
     "listAsyncJobs": "jobs that have not ended; asked in a test of its own",
     "listDeathProofs": "nothing has died; asked in a test of its own",
     "listPendingRestarts": "as listDeathProofs",
@@ -250,6 +247,7 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "listHostHAProviders": [{"hypervisor": "KVM"}, {"hypervisor": "Simulator"}],
     "listPods": [{}, {"showcapacities": True}],
     "listClusters": [{}, {"showcapacities": True}],
+    "listLoadBalancerRuleInstances": [{"id": "listLoadBalancerRules", "lbvmips": True}],
     "listVirtualMachines": [{"listall": True}, {"listall": True, "details": "all"}],
 }
 

@@ -23,7 +23,7 @@ from tegar.kernel.db import Row
 from tegar.store.balancers import LoadBalancer
 from tegar.store.images import OsType
 from tegar.store.networks import Network
-from tegar.store.offerings import DiskOffering, NetworkOffering
+from tegar.store.offerings import DiskOffering
 from tegar.store.vms import Vm
 from tegar.store.vpcs import VpcOffering
 from tegar.store.zones import Zone
@@ -34,7 +34,6 @@ ROLES = {"user": "user", "boss": "domain-admin"}
 EVERYBODYS: dict[type[Row], str] = {
     OsType: "a catalogue of names, the same in every cloud",
     DiskOffering: "offered to all: they have no domains in this release",
-    NetworkOffering: "offered to all: they have no domains in this release",
     VpcOffering: "offered to all: they have no domains in this release",
 }
 
@@ -54,11 +53,6 @@ TEXT_IDS: dict[tuple[str, str], type[Row] | str] = {
     ("listVirtualMachines", "groupid"): "groups have no ids",
     ("listOsTypes", "oscategoryid"): "categories have no ids",
     ("listNetworks", "associatednetworkid"): "there are none",
-    ("listPublicIpAddresses", "id"): "there are none",
-    ("listPortForwardingRules", "id"): "there are none",
-    ("listPortForwardingRules", "ipaddressid"): "there are none",
-    ("listIpForwardingRules", "id"): "there are none",
-    ("listIpForwardingRules", "ipaddressid"): "there are none",
 }
 NO_PROJECTS = "projectid"
 
@@ -67,13 +61,17 @@ MAP_IDS: dict[tuple[str, str], dict[str, type[Row]]] = {
     ("deployVirtualMachine", "iptonetworklist"): {"networkid": Network},
     ("deployVirtualMachine", "details"): {"ha.depends.on": Vm},
     ("updateVirtualMachine", "details"): {"ha.depends.on": Vm},
+    ("assignToLoadBalancerRule", "vmidipmap"): {"vmid": Vm},
+    ("removeFromLoadBalancerRule", "vmidipmap"): {"vmid": Vm},
+    ("createLBStickinessPolicy", "param"): {},
 }
 
 # What required text parameters get.
 TEXTS = {
     "username": "somebody", "password": "password", "email": "x@example.org", "firstname": "X", "lastname": "Y",
     "name": "x1", "publickey": "ssh-rsa AAAA x", "url": "http://sim/x.qcow2", "userapikey": "x", "account": "stranger",
-    "protocol": "tcp", "cidr": "192.168.7.0/24", "algorithm": "roundrobin", "id": "none",
+    "protocol": "tcp", "cidr": "192.168.7.0/24", "algorithm": "roundrobin", "id": "none", "methodname": "LbCookie",
+    "certificate": "x", "privatekey": "x",
 }  # fmt: skip
 # Beyond the required ones, without which a command has nothing to do.
 MORE: dict[str, dict[str, Any]] = {

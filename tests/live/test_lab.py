@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(REASON is not None, reason=f"
 
 REPOSITORY = Path(__file__).parents[2]
 MAC = "52:54:00:12:34:01"
-PATIENCE_S = 90
+PATIENCE_S = 240  # of a machine that emulates, and has other work
 SWITCHED = (
     ""
     if machine.has_vlan_devices()

@@ -23,7 +23,8 @@ def vpc(cloud: Cloud) -> str:
     built = cloud.ready_zone(hosts=3)
     public_range(cloud)
     kind = _listed(cloud, "listVPCOfferings", "vpcoffering", name="Default VPC offering")
-    made = cloud.do("createVPC", name="shop", zoneid=built.zone, vpcofferingid=kind, cidr="10.0.0.0/16")
+    made = cloud.do("createVPC", name="shop", zoneid=built.zone, vpcofferingid=kind, cidr="10.0.0.0/16",
+                    networkdomain="shop.example.org")  # fmt: skip
     uuid: str = made["vpc"]["id"]
     cloud.do("createNetworkACLList", name="web", vpcid=uuid)
     way = cloud.do("createPrivateGateway", vpcid=uuid, gateway="172.20.0.1", netmask="255.255.255.0",

@@ -154,13 +154,8 @@ class Runner(Generic[E]):
                 self._safely(lambda sight=sight: self._bury(sight))  # type: ignore[misc]
         for owner in self._db.read(_without_lease):
             self._safely(lambda owner=owner: self._inherit(owner))  # type: ignore[misc]
-        pending = set(
-            self._db.read(
-                lambda s: s.scalars(
-                    select(SagaRow.id).where(SagaRow.state == State.PENDING).order_by(SagaRow.id).limit(200)
-                ).all()
-            )
-        )
+        waiting = select(SagaRow.id).where(SagaRow.state == State.PENDING).order_by(SagaRow.id).limit(200)
+        pending = set(self._db.read(lambda s: s.scalars(waiting).all()))
         for saga_id in sorted(pending & self._unclaimed):
             self.poke(saga_id)
         self._unclaimed = pending

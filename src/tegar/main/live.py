@@ -22,11 +22,13 @@ from uuid import uuid4
 
 import httpx
 
+from tegar.kernel.clock import WallClock
 from tegar.main.client import ApiFailed, Client
 from tegar.main.drill.marks import ANSWER, END, FAULT, START, STORY, Mark, Run, summary
 from tegar.main.drill.report import page
 from tegar.main.local import until
 
+CLOCK = WallClock()
 LOOK_S, PATIENCE_S = 0.1, 120.0
 FAILURES = (ApiFailed, httpx.HTTPError, subprocess.SubprocessError)
 
@@ -62,7 +64,7 @@ class Live:
 
     def mark(self, kind: str, what: str) -> float:
         """Note something that happened now; return when."""
-        self.marks.append(Mark(time.time(), kind, what))
+        self.marks.append(Mark(CLOCK.now_s(), kind, what))
         return self.marks[-1].at_s
 
     def await_(self, true: Callable[[], bool], what: str, within_s: float = PATIENCE_S) -> float:
@@ -73,7 +75,7 @@ class Live:
         """
         if not until(true, within_s, LOOK_S):
             raise LiveError(f"{what}: not within {within_s:.0f} s")
-        return time.time()
+        return CLOCK.now_s()
 
     def vm(self, uuid: str) -> Mapping[str, Any]:
         """Return a VM as the API shows it, empty when it is not there."""
@@ -268,7 +270,7 @@ def main_live(argv: Sequence[str]) -> int:
 
 def perform(live: Live, name: str, number: int) -> Run:
     """Run a drill once."""
-    began_s, seconds, failure = time.time(), None, ""
+    began_s, seconds, failure = CLOCK.now_s(), None, ""
     try:
         seconds = DRILLS[name](live)
     except (*FAILURES, LiveError) as e:

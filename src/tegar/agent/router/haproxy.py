@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from pathlib import Path
 
 from tegar.agent import child
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.render.haproxy import digest_of
+from tegar.kernel.clock import WallClock
 from tegar.kernel.errors import AgentRefused
 
 DEADLINE_S = 10.0
@@ -51,11 +51,12 @@ def reload(home: Path, process: Daemon) -> None:
     spare.write_text(state)
     spare.replace(home / "haproxy.state")
     process.signal(signal.SIGUSR2)
-    deadline_s = time.monotonic() + DEADLINE_S
+    clock = WallClock()
+    deadline_s = clock.mono_s() + DEADLINE_S
     while not _says(home, wanted):
-        if time.monotonic() > deadline_s:
+        if clock.mono_s() > deadline_s:
             raise AgentRefused("The host", "haproxy", child.last_words((home / "haproxy.log").read_text()))
-        time.sleep(LOOK_AGAIN_S)
+        clock.sleep(LOOK_AGAIN_S)
 
 
 def _says(home: Path, digest: str) -> bool:

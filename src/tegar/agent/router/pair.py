@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 from tegar.agent.router import bundles, links
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.process import Daemon
 from tegar.agent.router.render.doors import PRIMARY_GROUP
+from tegar.kernel.clock import WallClock
 from tegar.model.router import Role, RouterSpec
 
 SETTLE_S = 3.0
@@ -34,9 +34,10 @@ def settle(space: Namespace, home: Path, spec: RouterSpec) -> None:
         if link.name.startswith(links.GUEST):
             space.run("ip", "link", "set", link.name, "group", str(PRIMARY_GROUP), what="role").must("role")
     wanted = {address.partition("/")[0] for link in links.links(spec) for address in link.floating}
-    deadline_s = time.monotonic() + SETTLE_S
-    while role(home, spec) is Role.PRIMARY and not wanted <= _held(space) and time.monotonic() < deadline_s:
-        time.sleep(LOOK_AGAIN_S)
+    clock = WallClock()
+    deadline_s = clock.mono_s() + SETTLE_S
+    while role(home, spec) is Role.PRIMARY and not wanted <= _held(space) and clock.mono_s() < deadline_s:
+        clock.sleep(LOOK_AGAIN_S)
 
 
 def _held(space: Namespace) -> set[str]:

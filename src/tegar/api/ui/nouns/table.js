@@ -3,13 +3,19 @@
 import account from "./account.js";
 import acl from "./acl.js";
 import acl_item from "./acl_item.js";
+import address from "./address.js";
 import affinity from "./affinity.js";
+import balancer from "./balancer.js";
+import certificate from "./certificate.js";
 import check from "./check.js";
 import cluster from "./cluster.js";
 import disk_offering from "./disk_offering.js";
 import domain from "./domain.js";
+import egress from "./egress.js";
 import event from "./event.js";
 import failover from "./failover.js";
+import firewall from "./firewall.js";
+import forwarding from "./forwarding.js";
 import host from "./host.js";
 import image_store from "./image_store.js";
 import job from "./job.js";
@@ -41,7 +47,7 @@ import zone from "./zone.js";
 export const GROUPS = [
   ["Compute", [vm, template, service_offering, ssh_key, affinity]],
   ["Storage", [volume, disk_offering, pool, image_store]],
-  ["Network", [network, router, vpc, acl, private_gateway, network_offering, vpc_offering]],
+  ["Network", [network, router, vpc, acl, private_gateway, address, firewall, egress, forwarding, balancer, certificate, network_offering, vpc_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
   ["High availability", [lease, restart, proof, failover, check, witness]],
   ["Cloud", [event, job, domain, account, user, setting, server]],

@@ -1,0 +1,38 @@
+export default {
+  key: "balancer",
+  title: "Load balancers",
+  one: "load balancer",
+  list: "listLoadBalancerRules",
+  row: "loadbalancerrule",
+  params: { listall: "true" },
+  name: (row) => row.name,
+  hint: (row) => `${row.publicip}:${row.publicport}`,
+  state: (row) => row.state,
+  columns: [
+    { title: "Name", of: (row) => row.name, own: true },
+    { title: "State", of: (row) => row.state, kind: "state" },
+    { title: "Address", of: (row) => row.publicip, to: (row) => `#/address/${row.publicipid}`, kind: "mono" },
+    { title: "Port", of: (row) => row.publicport },
+    { title: "Private port", of: (row) => row.privateport },
+    { title: "Protocol", of: (row) => row.protocol },
+    { title: "Algorithm", of: (row) => row.algorithm },
+  ],
+  more: [
+    { title: "Description", of: (row) => row.description },
+    { title: "From", of: (row) => row.cidrlist, kind: "mono" },
+    { title: "Account", of: (row) => row.account },
+    { title: "Id", of: (row) => row.id, kind: "mono" },
+  ],
+  creates: [
+    { command: "createLoadBalancerRule", title: "Add load balancer", asks: ["name", "publicipid", "publicport", "privateport", "algorithm", "protocol", "cidrlist"], options: { algorithm: ["roundrobin", "leastconn", "source"], protocol: ["tcp", "udp", "tcp-proxy", "ssl"] } },
+  ],
+  actions: [
+    { command: "assignToLoadBalancerRule", title: "Put instances behind", sends: { id: "id" }, asks: ["virtualmachineids"] },
+    { command: "removeFromLoadBalancerRule", title: "Take instances away", sends: { id: "id" }, asks: ["virtualmachineids"] },
+    { command: "createLBStickinessPolicy", title: "Let clients stick", sends: { lbruleid: "id" }, asks: ["name", "methodname"], options: { methodname: ["LbCookie", "AppCookie", "SourceBased"] } },
+    { command: "createLBHealthCheckPolicy", title: "Check members", sends: { lbruleid: "id" }, asks: ["pingpath", "intervaltime", "responsetimeout"] },
+    { command: "assignCertToLoadBalancer", title: "Show a certificate", sends: { lbruleid: "id" }, asks: ["certid"] },
+    { command: "updateLoadBalancerRule", title: "Change", sends: { id: "id" }, asks: ["name", "algorithm"] , options: { algorithm: ["roundrobin", "leastconn", "source"] } },
+    { command: "deleteLoadBalancerRule", title: "Delete", sends: { id: "id" }, danger: true },
+  ],
+};
