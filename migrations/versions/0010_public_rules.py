@@ -203,6 +203,8 @@ def _ranges() -> None:
     with op.batch_alter_table('vlan_range', schema=None) as batch_op:
         batch_op.add_column(sa.Column('account_id', BIG, nullable=True))
         batch_op.add_column(sa.Column('domain_id', BIG, nullable=True))
+        batch_op.create_index(batch_op.f('ix_vlan_range_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_vlan_range_domain_id'), ['domain_id'], unique=False)
         batch_op.create_foreign_key('fk_vlan_range_domain', 'domain', ['domain_id'], ['id'])
         batch_op.create_foreign_key('fk_vlan_range_account', 'account', ['account_id'], ['id'])
 

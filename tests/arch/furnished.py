@@ -156,9 +156,7 @@ def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
     forward = who.do("createPortForwardingRule", ipaddressid=ip, protocol="tcp", publicport=81, privateport=81,
                      virtualmachineid=vm)["portforwardingrule"]["id"]  # fmt: skip
     who.api("enableStaticNat", ipaddressid=whole, virtualmachineid=vm)
-    ports = who.do("createIpForwardingRule", ipaddressid=whole, protocol="tcp", startport=22)[
-        "ipforwardingrule"
-    ]["id"]
+    ports = who.do("createIpForwardingRule", ipaddressid=whole, protocol="tcp", startport=22)
     lb = who.do("createLoadBalancerRule", name="lb", algorithm="source", publicport=80, privateport=80,
                 publicipid=ip)["loadbalancer"]["id"]  # fmt: skip
     who.do("assignToLoadBalancerRule", id=lb, virtualmachineids=vm)
@@ -176,7 +174,8 @@ def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
         return str(cert.uuid)
 
     return {
-        PublicAddress: [ip, whole], FirewallRule: [opening, out], ForwardingRule: [forward, ports],
+        PublicAddress: [ip, whole], FirewallRule: [opening, out],
+        ForwardingRule: [forward, ports["portforwardingrule"]["id"]],
         LoadBalancer: [lb], StickinessPolicy: [stick["stickinesspolicy"][0]["id"]],
         HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
     }  # fmt: skip

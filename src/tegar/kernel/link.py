@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from tegar.kernel import codec
-from tegar.kernel.clock import Clock, WallClock
+from tegar.kernel.clock import WallClock
 from tegar.kernel.db import must_not_hold_tx
 from tegar.kernel.errors import AgentRefused, Fenced, NotYet, Refused, TegarError, Unavailable, Unreachable
 from tegar.kernel.gate import outside
@@ -29,6 +29,7 @@ DEAD_S = 5  # a machine that lost its power says nothing: its kernel's silence f
 NOTICE_THE_DEAD = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 TCP = {socket.TCP_KEEPIDLE: 2, socket.TCP_KEEPINTVL: 1, socket.TCP_USER_TIMEOUT: DEAD_S * 1000}
 NOTICE_THE_DEAD += [(socket.IPPROTO_TCP, option, value) for option, value in TCP.items()]
+_clock = WallClock()
 _ERRORS: dict[str, type[TegarError]] = {
     kind.__name__: kind for kind in (Unreachable, NotYet, Unavailable, AgentRefused, Refused, Fenced)
 }
@@ -50,22 +51,15 @@ class HttpLink:
         client: shared by all links, see ``tls_client``.
         fence: who asks, when a saga does.
         name: the host's name, for errors.
-        clock: time, for waiting.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        client: httpx.Client,
-        fence: Fence | None = None,
-        name: str = "",
-        clock: Clock | None = None,
+        self, base_url: str, client: httpx.Client, fence: Fence | None = None, name: str = ""
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._client = client
         self._fence = fence
         self._name = name or base_url
-        self._clock = clock or WallClock()
 
     def ask(self, message: Ask[A], *, timeout_s: float = 60) -> A:
         """Send a question to the host and wait for its answer; see ``wire.Link``."""
@@ -87,7 +81,7 @@ class HttpLink:
 
     def _post(self, name: str, body: str, timeout_s: float) -> httpx.Response:
         """Send; a host that refuses the connection lives, and its agent is being started again: wait for it."""
-        end_s = self._clock.mono_s() + min(STARTING_S, timeout_s / 4)
+        end_s = _clock.mono_s() + min(STARTING_S, timeout_s / 4)
         while True:
             try:
                 return self._client.post(
@@ -97,9 +91,9 @@ class HttpLink:
                     timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
                 )
             except httpx.ConnectError as e:
-                if not _refused(e) or self._clock.mono_s() >= end_s:
+                if not _refused(e) or _clock.mono_s() >= end_s:
                     raise
-            self._clock.sleep(KNOCK_S)
+            _clock.sleep(KNOCK_S)
 
     def _error(self, ask: str, response: httpx.Response) -> TegarError:
         """Return the error an answer stands for."""

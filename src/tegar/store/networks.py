@@ -80,8 +80,8 @@ class VlanRange(Row):
     netmask: Mapped[str] = mapped_column(String(64))
     start_ip: Mapped[str] = mapped_column(String(64))
     end_ip: Mapped[str] = mapped_column(String(64))
-    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
-    domain_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
+    domain_id: Mapped[int | None] = mapped_column(ForeignKey("domain.id"), index=True)
 
 
 class GuestAddress(Base):

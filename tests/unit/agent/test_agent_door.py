@@ -147,7 +147,7 @@ def test_a_question_waits_for_an_agent_that_is_being_started_again(agent: Door) 
     held = socket.socket()
     held.bind(("127.0.0.1", 0))  # and does not listen yet
     port = held.getsockname()[1]
-    machine = Host(agent.box, *[None] * 5, Fences(), Locks(), None, None)  # type: ignore[arg-type]
+    machine = Host(agent.box, *[None] * 6, Fences(), Locks(), None, None)  # type: ignore[arg-type]
     later = door.server(door.application(machine, threads=4), host="127.0.0.1", port=port, tls=agent.tls)
     start = threading.Timer(0.5, later.run, kwargs={"sockets": [held]})
     start.start()
