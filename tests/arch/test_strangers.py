@@ -76,6 +76,8 @@ TEXTS = {
 # Beyond the required ones, without which a command has nothing to do.
 MORE: dict[str, dict[str, Any]] = {
     "createAccount": {"accounttype": 0},
+    "assignToLoadBalancerRule": {"id": LoadBalancer},
+    "removeFromLoadBalancerRule": {"id": LoadBalancer},
     "registerTemplate": {"zoneid": Zone},
     "createVolume": {"diskofferingid": DiskOffering, "zoneid": Zone},
 }
