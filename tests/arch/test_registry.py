@@ -45,7 +45,10 @@ MORE_ROLES = {"getUser": "ansible asks everybody who they are; one sees only who
 MORE_REQUIRED = {
     ("createPod", "gateway"): "newest clients may leave it out; a pod without a subnet is of no use here",
     ("createPod", "netmask"): "as its gateway",
-    ("disassociateIpAddress", "id"): "newest clients may give the address itself; two zones may have the same",
+    (
+        "disassociateIpAddress",
+        "id",
+    ): "newest clients may give the address itself; two zones may have the same",
     (
         "deployVirtualMachine",
         "templateid",
