@@ -20,8 +20,8 @@ from tegar.sim.world import World
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--clouds",
-        default="sqlite,mariadb",
-        help="databases that whole clouds run on: sqlite, mariadb or sqlite,mariadb",
+        default="",
+        help="databases that whole clouds run on: sqlite, mariadb or sqlite,mariadb; both by default, but for tests/api",
     )
 
     parts.options(parser)
@@ -35,8 +35,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cloud_kind" in metafunc.fixturenames:
-        wanted = metafunc.config.getoption("--clouds").split(",")
-        metafunc.parametrize("cloud_kind", wanted, indirect=True)
+        wanted = metafunc.config.getoption("--clouds") or _usual_clouds(metafunc.definition.path)
+        metafunc.parametrize("cloud_kind", wanted.split(","), indirect=True)
+
+
+def _usual_clouds(file: Path) -> str:
+    """Return the databases of a test's cloud: what commands say is tried on one, what sagas and races do on both."""
+    return "sqlite" if file.parent.name == "api" else "sqlite,mariadb"
 
 
 @pytest.fixture(scope="session")

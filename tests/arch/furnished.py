@@ -30,6 +30,7 @@ from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -79,6 +80,10 @@ def furnish(cloud: Cloud) -> Furnished:
         things[name] |= _vpc(cloud, who, name, n)
     cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
               domainid=theirs)  # fmt: skip
+    cloud.api("createNetworkOffering", name="networks of theirs", displaytext="x", guestiptype="L2",
+              traffictype="Guest", domainid=theirs)  # fmt: skip
+    cloud.api("dedicateGuestVlanRange", physicalnetworkid=built.physical_network, vlanrange="190-199",
+              domainid=theirs)  # fmt: skip
     cloud.api("createZone", name="closed", networktype="Advanced", dns1="9.9.9.9", internaldns1="9.9.9.9")
     _networks(cloud, theirs)
     cloud.api("createWitness", name="w1", address="10.9.0.9", port=8260)
@@ -98,7 +103,7 @@ def furnish(cloud: Cloud) -> Furnished:
         for name, who in (("user", "stranger"), ("boss", "boss"))
     }  # fmt: skip
     operators = (Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement,
-                 VlanRange, Router, Alert, Server, Witness, InternalLb)  # fmt: skip
+                 VlanRange, DedicatedRange, Alert, Server, Witness, InternalLb)  # fmt: skip
     found.hidden = {kind: _all(cloud, kind) for kind in operators}
     found.hidden |= things["victim"]
     root = _uuid(cloud, Domain, path="/")
@@ -109,7 +114,10 @@ def furnish(cloud: Cloud) -> Furnished:
         Zone: [_uuid(cloud, Zone, name="closed")],
         ServiceOffering: [_uuid(cloud, ServiceOffering, name="theirs only")],
         Network: [_uuid(cloud, Network, name="theirs"), _uuid(cloud, Network, name="victim's")],
+        NetworkOffering: [_uuid(cloud, NetworkOffering, name="networks of theirs")],
+        Router: _routers(cloud, ours, inside=False),
     }
+    found.own["boss"][Router] = _routers(cloud, ours, inside=True)
     found.root = {root, _uuid(cloud, Account, name="admin")}
     return found
 
@@ -250,6 +258,19 @@ def _networks(cloud: Cloud, theirs: str) -> None:
                           vlan=str(n), gateway=f"10.{n}.0.1", cidr=f"10.{n}.0.0/16", **same))  # fmt: skip
 
     cloud.db.tx(lay)
+
+
+def _routers(cloud: Cloud, domain: str, *, inside: bool) -> list[str]:
+    """Return the routers of a domain's networks, or all others."""
+
+    def read(s: Any) -> list[str]:
+        theirs = (
+            select(Network.group_id).join(Domain, Domain.id == Network.domain_id).where(Domain.uuid == domain)
+        )
+        among = Router.group_id.in_(theirs.where(Network.group_id.is_not(None)))
+        return list(s.scalars(select(Router.uuid).where(among if inside else ~among).order_by(Router.id)))
+
+    return cloud.db.read(read)
 
 
 def _uuid(cloud: Cloud, kind: Any, **where: str) -> str:

@@ -23,7 +23,7 @@ from tegar.kernel.db import Row
 from tegar.store.balancers import LoadBalancer
 from tegar.store.images import OsType
 from tegar.store.networks import Network
-from tegar.store.offerings import DiskOffering, NetworkOffering
+from tegar.store.offerings import DiskOffering
 from tegar.store.vms import Vm
 from tegar.store.vpcs import VpcOffering
 from tegar.store.zones import Zone
@@ -34,7 +34,6 @@ ROLES = {"user": "user", "boss": "domain-admin"}
 EVERYBODYS: dict[type[Row], str] = {
     OsType: "a catalogue of names, the same in every cloud",
     DiskOffering: "offered to all: they have no domains in this release",
-    NetworkOffering: "offered to all: they have no domains in this release",
     VpcOffering: "offered to all: they have no domains in this release",
 }
 
@@ -77,6 +76,8 @@ TEXTS = {
 # Beyond the required ones, without which a command has nothing to do.
 MORE: dict[str, dict[str, Any]] = {
     "createAccount": {"accounttype": 0},
+    "assignToLoadBalancerRule": {"id": LoadBalancer},
+    "removeFromLoadBalancerRule": {"id": LoadBalancer},
     "registerTemplate": {"zoneid": Zone},
     "createVolume": {"diskofferingid": DiskOffering, "zoneid": Zone},
 }

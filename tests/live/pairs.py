@@ -29,10 +29,7 @@ class Pair:
 
     def __post_init__(self) -> None:
         for one, other in zip(*BRIDGES, strict=True):
-            end = f"tgt{self.wire.tag}k{one}"
-            sh("ip", "link", "add", end, "type", "veth", "peer", "name", f"{end}x")
-            for name, at in ((end, one), (f"{end}x", other)):
-                sh("ip", "link", "set", name, "master", self.wire.bridge(at), "up")
+            self.wire.cable(one, other)
         guest = GuestSpec(str(uuid.uuid4()), guest_mac(11), f"{INSIDE}.11", "vm-11")
         for here in (0, 1):
             inner, outer = (self.wire.network(name) for name in BRIDGES[0])

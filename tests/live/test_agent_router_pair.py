@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from pairs import Pair
@@ -101,3 +102,18 @@ def test_a_cut_on_one_side_makes_no_second_primary(pair: Pair, side: str) -> Non
     assert both_s < 2
     pair.cut(side, "up")
     pair.become(PRIMARY, BACKUP)
+
+
+def test_a_router_that_was_alone_becomes_one_of_two(wire: Wire, routers: NamespaceRouters) -> None:
+    made = Pair(wire, routers)
+    (net,) = made.specs[0].subnets
+    made.want_of(0, pair=None, subnets=(replace(net, ip=net.gateway, peer_ip=""),))
+    made.world.serve("world", 80)
+    assert made.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+
+    made.want_of(0, pair=PairSpec(vrid=7, priority=100), subnets=(net,))
+    made.want_of(1, pair=PairSpec(vrid=7, priority=200))
+
+    made.become(BACKUP, PRIMARY)
+    assert made.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+    assert PUBLIC not in made.space(0).run("ip", "-o", "addr", what="addresses").out

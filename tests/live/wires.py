@@ -137,6 +137,7 @@ class Wire:
     folder: Path
     clients: list[Client] = field(default_factory=list)
     _bridges: list[str] = field(default_factory=list)
+    _links: list[str] = field(default_factory=list)
 
     def bridge(self, name: str = "b") -> str:
         """Return a bridge, made when it is not there; *name* is one letter."""
@@ -146,6 +147,15 @@ class Wire:
             sh("ip", "link", "set", bridge, "up")
             self._bridges.append(bridge)
         return bridge
+
+    def cable(self, one: str, other: str) -> str:
+        """Join two bridges; return the name of the end that can be cut."""
+        end = f"tgt{self.tag}k{one}"
+        sh("ip", "link", "add", end, "type", "veth", "peer", "name", f"{end}x")
+        self._links.append(end)
+        for name, at in ((end, one), (f"{end}x", other)):
+            sh("ip", "link", "set", name, "master", self.bridge(at), "up")
+        return end
 
     def network(self, name: str = "b") -> NetworkSpec:
         """Return the segment that is a bridge; the same for the same name."""
@@ -183,8 +193,8 @@ class Wire:
         for client in self.clients:
             client.stop()
             sh("ip", "netns", "del", client.space, check=False)
-        for bridge in self._bridges:
-            sh("ip", "link", "del", bridge, check=False)
+        for link in (*self._links, *self._bridges):
+            sh("ip", "link", "del", link, check=False)
 
 
 @contextmanager

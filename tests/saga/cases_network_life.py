@@ -137,8 +137,10 @@ def _elsewhere(before: Picture, after: Picture) -> None:
     for picture in (before, after):
         for router in picture["db"]["router"].values():
             router["host_id"] = None
-        for host in picture["world"]["hosts"].values():
+        for name, host in list(picture["world"]["hosts"].items()):
             host["routers"] = {}
+            if not host["domains"]:
+                del picture["world"]["hosts"][name]
 
 
 ELSEWHERE = Allowed("a router that was rebuilt stays where it is", _elsewhere)

@@ -49,7 +49,7 @@ def isolated(
         shared = s.scalars(select(Network).where(Network.name == "net")).one()
         account = s.scalars(select(Account).where(Account.id == owner.account_id)).one()
         offering = NetworkOffering(
-            name=f"of {name}", display_text="isolated", guest_type="Isolated",
+            name="isolated", display_text="isolated", guest_type="Isolated",
             services=",".join(f"{s}=VirtualRouter" for s in services), **offered,
         )  # fmt: skip
         group = RouterGroup()

@@ -124,14 +124,12 @@ class Namespace:
 
     def trim(self, spec: RouterSpec, segments: Segments) -> None:
         """Take away NICs, addresses and routes that are not wanted."""
-        wanted = {
-            link.name: {*link.addresses, *link.floating, links.ADVERTISED} for link in links.links(spec)
-        }
+        wanted = {link.name: set(link.addresses) for link in links.links(spec)}
         rows = []
         for name, nic in self._nics().items():
             if name not in wanted:
                 _pull(segments, links.host_end(self._uuid, name))
-            else:
+            elif not links.is_pair(spec):  # keepalived takes its own away, and steps down when another does
                 rows += [f"addr del {address} dev {name}" for address in nic.addresses - wanted[name]]
         keep = {(route.cidr, route.via) for route in links.routes(spec)}
         shown = self._ip("-json", "route", "show", "proto", ROUTE_PROTOCOL).must(self._what)
@@ -139,7 +137,7 @@ class Namespace:
             cidr = _cidr(row["dst"])
             if (cidr, row.get("gateway", "")) not in keep:
                 rows.append(f"route del {cidr} via {row.get('gateway', '')} proto {ROUTE_PROTOCOL}")
-        self._batch(rows, anyway=True)  # keepalived may have been faster
+        self._batch(rows)
 
     def remove(self, segments: Segments) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
@@ -175,13 +173,11 @@ class Namespace:
             "peer", "name", link.name, "address", link.mac, "netns", self.name,
         ).must(self._what)  # fmt: skip
 
-    def _batch(self, rows: Iterable[str], *, anyway: bool = False) -> None:
+    def _batch(self, rows: Iterable[str]) -> None:
         text = "".join(f"{row}\n" for row in rows)
         if text:
-            argv = ("ip", "-n", self.name, *(("-force",) if anyway else ()), "-batch", "-")
-            said = child.run(argv, timeout_s=20, what=self._what, stdin=text)
-            if not anyway:
-                said.must(self._what)
+            argv = ("ip", "-n", self.name, "-batch", "-")
+            child.run(argv, timeout_s=20, what=self._what, stdin=text).must(self._what)
 
 
 def _pull(segments: Segments, end: str) -> None:

@@ -13,7 +13,7 @@ from tegar.agent.fences import Locks
 from tegar.agent.host import Segments
 from tegar.agent.places import check_uuid
 from tegar.agent.router import bundles, counters, flows, pair, serve
-from tegar.agent.router.links import wired
+from tegar.agent.router.links import is_pair, wired
 from tegar.agent.router.namespace import Namespace
 from tegar.agent.router.render import bundle
 from tegar.kernel.errors import AgentRefused, Refused, TegarError
@@ -49,6 +49,8 @@ class NamespaceRouters:
                     self._repair(space, home, old, serve.EVERYTHING)
                 return old.version
             files = bundle(spec, str(home))
+            if old and is_pair(old) != is_pair(spec):
+                space.remove()  # addresses that were this router's alone are now either's, or the other way round
             if not space.there():
                 serve.stop(home)  # a process in a namespace that lost its name would serve nobody
             whole = old is not None and space.there() and bundles.served(home) == old.version

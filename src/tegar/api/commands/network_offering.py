@@ -10,7 +10,7 @@ from tegar.api.commands.base import List, Success
 from tegar.api.views.network_offering import NetworkOfferingView, ServiceView, network_offerings, supported
 from tegar.kernel.command import ADMIN, Command, param
 from tegar.kernel.db import live
-from tegar.kernel.errors import Refused
+from tegar.kernel.errors import MissingParameter, Refused
 from tegar.kernel.page import Page, matches, paging
 from tegar.model.service import SERVICES, Service
 from tegar.ops import access
@@ -188,7 +188,7 @@ class UpdateNetworkOffering(Command):
     response = NetworkOfferingView
     view = staticmethod(network_offerings)
 
-    id: NetworkOffering = param("the offering")
+    id: NetworkOffering | None = param("the offering", default=None)
     name_: str | None = param("its name", default=None, wire="name")
     display_text: str | None = param("its description", default=None, max_length=1024)
     state: str | None = param("Enabled or Disabled", default=None, choices=("Enabled", "Disabled"))
@@ -199,6 +199,8 @@ class UpdateNetworkOffering(Command):
 
     def run(self, ctx: Ctx) -> NetworkOffering:
         row = self.id
+        if row is None:
+            raise MissingParameter(self.name.lower(), "id")
         row.name, row.display_text = self.name_ or row.name, self.display_text or row.display_text
         if self.tags is not None:
             row.tags = self.tags

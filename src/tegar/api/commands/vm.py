@@ -180,6 +180,7 @@ class SettleVirtualMachine(_OnVm):
 
     name = "settleVirtualMachine"
     roles = ADMIN
+    envelope = "virtualmachine"
 
     id: Vm = param("the virtual machine in dispute")
 

@@ -29,11 +29,13 @@ export default {
     { title: "Created", of: (row) => when(row.created), kind: "moment" },
     { title: "Id", of: (row) => row.id, kind: "mono" },
   ],
-  related: [{ noun: "vm", by: "networkid" }],
+  related: [{ noun: "vm", by: "networkid" }, { noun: "router", by: "networkid" }],
   creates: [
     { command: "createNetwork", title: "Create network", asks: ["name", "displaytext", "zoneid", "networkofferingid", "physicalnetworkid", "vlan", "gateway", "netmask", "startip", "endip"] },
   ],
   actions: [
+    { command: "updateNetwork", title: "Change", sends: { id: "id" }, asks: ["name", "displaytext", "networkdomain", "dns1", "dns2", "networkofferingid"] },
+    { command: "restartNetwork", title: "Restart", sends: { id: "id" }, asks: ["cleanup", "makeredundant"], when: (row) => ["Implemented", "Setup"].includes(row.state), note: "With cleanup its routers are built from nothing." },
     { command: "deleteNetwork", title: "Delete", sends: { id: "id" }, danger: true, note: "No instance may be in it." },
   ],
 };

@@ -20,4 +20,10 @@ export default {
   ],
   more: [{ title: "Id", of: (row) => row.id, kind: "mono" }],
   related: [{ noun: "network", by: "networkofferingid" }],
+  actions: [
+    { command: "updateNetworkOffering", title: "Enable", sends: { id: "id" }, fixed: { state: "Enabled" }, instant: true, when: (row) => row.state === "Disabled" },
+    { command: "updateNetworkOffering", title: "Disable", sends: { id: "id" }, fixed: { state: "Disabled" }, instant: true, when: (row) => row.state === "Enabled" },
+    { command: "updateNetworkOffering", title: "Change", sends: { id: "id" }, asks: ["name", "displaytext", "availability", "tags"] },
+    { command: "deleteNetworkOffering", title: "Delete", sends: { id: "id" }, danger: true, when: (row) => !row.isdefault, note: "No network may have it." },
+  ],
 };

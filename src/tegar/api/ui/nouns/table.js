@@ -30,6 +30,7 @@ import server from "./server.js";
 import private_gateway from "./private_gateway.js";
 import proof from "./proof.js";
 import restart from "./restart.js";
+import router from "./router.js";
 import service_offering from "./service_offering.js";
 import setting from "./setting.js";
 import ssh_key from "./ssh_key.js";
@@ -46,7 +47,7 @@ import zone from "./zone.js";
 export const GROUPS = [
   ["Compute", [vm, template, service_offering, ssh_key, affinity]],
   ["Storage", [volume, disk_offering, pool, image_store]],
-  ["Network", [network, vpc, acl, private_gateway, address, firewall, egress, forwarding, balancer, certificate, network_offering, vpc_offering]],
+  ["Network", [network, router, vpc, acl, private_gateway, address, firewall, egress, forwarding, balancer, certificate, network_offering, vpc_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
   ["High availability", [lease, restart, proof, failover, check, witness]],
   ["Cloud", [event, job, domain, account, user, setting, server]],
