@@ -90,6 +90,7 @@ def test_a_physical_network_comes_with_disabled_providers(operator: Operator) ->
 
     assert {p["name"]: p["state"] for p in found} == {
         "VirtualRouter": "Disabled", "SecurityGroupProvider": "Disabled", "VpcVirtualRouter": "Disabled",
+        "InternalLbVm": "Disabled",
     }  # fmt: skip
     assert operator("listPhysicalNetworks", zoneid=operator.zone)["physicalnetwork"][0]["state"] == "Enabled"
     assert operator("listTrafficTypes", physicalnetworkid=wires)["traffictype"][0]["kvmnetworklabel"] == "br7"
@@ -483,7 +484,7 @@ def test_public_addresses_are_kept(operator: Operator) -> None:
         ({"vlan": "4095"}, "neither untagged nor a VLAN"),
         ({"gateway": ""}, "missing parameter gateway"),
         ({"acltype": "Account"}, "needs account and domainid"),
-        ({"vpcid": "11111111-2222-3333-4444-555555555555"}, "does not support the parameter vpcid"),
+        ({"vpcid": "11111111-2222-3333-4444-555555555555"}, "Invalid parameter vpcid"),
         (
             {"gateway": "10.0.0.1", "netmask": "255.0.0.0", "startip": "10.1.0.1", "endip": "10.9.0.0"},
             "65536 at most",

@@ -143,7 +143,7 @@ def network_offerings(ctx: Ctx, rows: Sequence[NetworkOffering]) -> list[Network
             "specifyasnumber": False,
             "fornsx": False,
             "fortungsten": False,
-            "serviceofferingid": ROUTER_SIZE if "=VirtualRouter" in o.services else None,
+            "serviceofferingid": ROUTER_SIZE,  # Libcloud wants it of every offering
             "service": services_of(o),
         }
         for o in rows

@@ -4,6 +4,7 @@ export default {
   one: "certificate",
   list: "listSslCerts",
   row: "sslcert",
+  idField: "certid",
   params: { listall: "true" },
   name: (row) => row.name,
   columns: [
