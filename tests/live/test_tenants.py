@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 OFFERING = "DefaultIsolatedNetworkOfferingWithSourceNatService"
-BOOT_S, SOON_S, NEVER_S = 240.0, 20.0, 3
+BOOT_S, SOON_S, NEVER_S, PATIENCE_S = 240.0, 20.0, 3, 8
 SSH = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes",
        "ConnectTimeout=15", "IdentitiesOnly=yes")  # fmt: skip
 
@@ -81,7 +81,7 @@ class Tenant:
 
     def sees(self, url: str) -> str:
         """Return what the first VM finds at an address, empty when it finds nothing."""
-        return self.run(f"wget -q -T {NEVER_S} -O - {url} 2>/dev/null || true")
+        return self.run(f"timeout {PATIENCE_S} wget -q -O - {url} 2>/dev/null || true")
 
     def address_of(self, n: int) -> str:
         """Return the n-th VM's address."""
