@@ -50,7 +50,9 @@ class NamespaceRouters:
                 return old.version
             files = bundle(spec, str(home))
             if old and is_pair(old) != is_pair(spec):
-                space.remove()  # addresses that were this router's alone are now either's, or the other way round
+                space.remove(
+                    self._segments
+                )  # addresses that were this router's alone are now either's, or the other way round
             if not space.there():
                 serve.stop(home)  # a process in a namespace that lost its name would serve nobody
             whole = old is not None and space.there() and bundles.served(home) == old.version
