@@ -34,7 +34,7 @@ from tegar.wire.router import ApplyRouter
 from tegar.wire.virt import StartDomain
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 120
+PATIENCE_S = 240
 NFS = not cloud.missing_packages(nfs=True)
 AGENT = "import sys; from tegar.agent.serve import main_agent; sys.exit(main_agent(['--state-dir', '/var/lib/tegar']))"
 

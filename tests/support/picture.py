@@ -41,14 +41,24 @@ def take(cloud: Cloud) -> Picture:
                 key = list(table.primary_key.columns)
                 rows = s.execute(select(table).order_by(*key)).mappings()
                 found[table.name] = {
-                    "/".join(str(row[c]) for c in key): {
+                    _name(table.name, row, key): {
                         name: _plain(name, value) for name, value in row.items() if name not in NOT_COLUMNS
                     }
                     for row in rows
                 }
+        for name, row in found["guest_address"].items():
+            if ":" in name:
+                del row["id"]
         return found
 
     return {"db": cloud.db.read(read), "world": json.loads(json.dumps(world_picture(cloud.world)))}
+
+
+def _name(table: str, row: Any, key: list[Any]) -> str:
+    """Return a row's name: its key, but for addresses that have a row only while they are taken, whose number is nobody's."""
+    if table == "guest_address" and not row["range_id"]:
+        return f"{row['network_id']}:{row['ip']}"
+    return "/".join(str(row[c]) for c in key)
 
 
 def _plain(name: str, value: Any) -> Any:
