@@ -13,6 +13,7 @@ from support.cloud import ApiError, Cloud
 from support.leases import guard
 from support.zone import Built
 from tegar.ha import due, lost
+from tegar.kernel.saga import SagaRow
 from tegar.loop import vm_power
 from tegar.model.lease import Proof
 from tegar.model.settings import HA_STARTS_PER_HOST
@@ -184,7 +185,8 @@ def test_who_finds_no_room_says_so_and_holds_nobody_back(cloud: Cloud, three: Bu
     deploy(cloud, "f3", "h3", big)
     fall(cloud, "h1")
     look(cloud)
-    cloud.step(cloud._due.pop(0)[1])
+    restart = select(SagaRow.id).where(SagaRow.name == "vm.restart").order_by(SagaRow.id.desc())
+    cloud.step(cloud.db.read(lambda s: s.scalars(restart).first()) or 0)
 
     assert "lacks" in begun_held(cloud)["big"]
     assert look(cloud).started == 1
