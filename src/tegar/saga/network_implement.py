@@ -99,11 +99,4 @@ def networks_of(db: Db, vm_id: int) -> list[int]:
 
 def groups_of(db: Db, vm_id: int) -> list[int]:
     """Return the groups of routers that serve a VM's NICs."""
-
-    def read(s: Session) -> list[int]:
-        ids = [nic.network_id for nic in networks.nics_of(s, vm_id)]
-        return list(
-            dict.fromkeys(g for g in s.scalars(select(Network.group_id).where(Network.id.in_(ids))) if g)
-        )
-
-    return db.read(read)
+    return db.read(lambda s: networks.groups_of(s, [nic.network_id for nic in networks.nics_of(s, vm_id)]))

@@ -104,8 +104,11 @@ def _runs(s: Session, group_id: int) -> int | None:
 
 def _lacks_nic(s: Session, group_id: int, found: Sequence[Router]) -> bool:
     stmt = select(Nic.router_id, Nic.network_id).where(Nic.router_id.in_([r.id for r in found]), live(Nic))
-    have = {(router_id, network_id) for router_id, network_id in s.execute(stmt)}
-    return any((r.id, n.id) not in have for r in found for n in _served(s, group_id))
+    have, served = (
+        {(router_id, network_id) for router_id, network_id in s.execute(stmt)},
+        _served(s, group_id),
+    )
+    return any((r.id, n.id) not in have for r in found for n in served)
 
 
 def _homeless(s: Session, router: Router) -> bool:

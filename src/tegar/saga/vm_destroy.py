@@ -145,7 +145,7 @@ def leave_networks(run: Destroy) -> None:
     if run.params.expunge:
         run.env.db.tx(lambda s: _drop_nics(s, run.params.vm_id, run.env.clock.now_s()))
         network_ids = run.result(say_destroyed)
-        group_ids = run.env.db.read(lambda s: _groups(s, network_ids))
+        group_ids = run.env.db.read(lambda s: networks.groups_of(s, network_ids))
         leaving = run.env.db.read(lambda s: [a.id for a in rules.elastic_leaving(s, network_ids)])
         if not leaving:
             network_implement.obey_later(run, group_ids)
@@ -159,11 +159,6 @@ def _let_go(s: Session, address_ids: list[int]) -> None:
     for address in s.scalars(select(PublicAddress).where(PublicAddress.id.in_(address_ids))):
         if address.state == addresses.State.RELEASING:
             addresses.let_go(address)
-
-
-def _groups(s: Session, network_ids: list[int]) -> list[int]:
-    stmt = select(Network.group_id).where(Network.id.in_(network_ids), Network.group_id.is_not(None))
-    return list(dict.fromkeys(g for g in s.scalars(stmt) if g))
 
 
 def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:

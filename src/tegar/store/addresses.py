@@ -56,13 +56,6 @@ class PublicAddress(Row):
     allocated_s: Mapped[float | None]
 
 
-def of_network(s: Session, network_id: int) -> Sequence[PublicAddress]:
-    """Return the addresses that lead into a network, the source NAT address first."""
-    stmt = select(PublicAddress).where(PublicAddress.network_id == network_id, live(PublicAddress))
-    stmt = stmt.where(PublicAddress.state == State.ALLOCATED)
-    return s.scalars(stmt.order_by(PublicAddress.source_nat.desc(), PublicAddress.id)).all()
-
-
 def of_group(s: Session, served: Sequence[Network]) -> Sequence[PublicAddress]:
     """Return the addresses that routers hold who serve these networks: theirs, and those of their VPC."""
     mine = [PublicAddress.network_id.in_([n.id for n in served])]

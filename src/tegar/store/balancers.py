@@ -89,6 +89,13 @@ class HealthPolicy(Row):
     shown: Mapped[bool] = mapped_column(default=True)
 
 
+def forget(s: Session, rule: LoadBalancer, now_s: float) -> None:
+    """After a load balancer is gone: its members and policies are too."""
+    for kind in (BalancerMember, StickinessPolicy, HealthPolicy):
+        for part in s.scalars(select(kind).where(kind.balancer_id == rule.id, live(kind))):
+            part.removed_s = now_s
+
+
 def of_addresses(s: Session, address_ids: Sequence[int]) -> Sequence[LoadBalancer]:
     """Return the load balancers of addresses, oldest first; those that are being deleted too."""
     stmt = select(LoadBalancer).where(LoadBalancer.address_id.in_(address_ids), live(LoadBalancer))

@@ -195,6 +195,12 @@ def of_vm(s: Session, vm_id: int) -> Sequence[Network]:
     return s.scalars(stmt.order_by(Nic.device_id)).all()
 
 
+def groups_of(s: Session, network_ids: Sequence[int]) -> list[int]:
+    """Return the groups of routers that serve networks, each once."""
+    stmt = select(Network.group_id).where(Network.id.in_(network_ids), Network.group_id.is_not(None))
+    return list(dict.fromkeys(group_id for group_id in s.scalars(stmt) if group_id is not None))
+
+
 def mac_of(nic_id: int) -> str:
     """Return the MAC of a NIC: locally administered, the NIC's number in the last four bytes."""
     raw = (0x1E00 << 32 | nic_id & 0xFFFFFFFF).to_bytes(6, "big")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
-from tegar.store import addresses, internal_balancers
+from tegar.store import addresses, balancers, internal_balancers
 from tegar.store.acls import NetworkAclItem
 from tegar.store.addresses import PublicAddress
 from tegar.store.balancers import BalancerMember, HealthPolicy, LoadBalancer, StickinessPolicy
@@ -35,6 +35,7 @@ RULES: dict[str, Any] = {
 
 # What else goes when a rule of that kind is gone.
 FORGET: dict[type[Any], Callable[[Session, Any, float], None]] = {
+    LoadBalancer: balancers.forget,
     InternalBalancer: internal_balancers.forget,
 }
 
@@ -66,23 +67,14 @@ def of_address(s: Session, address_id: int) -> list[Any]:
 def forget_address(s: Session, address_id: int, now_s: float) -> None:
     """Remove the rules of an address."""
     for row in of_address(s, address_id):
-        _remove(s, row, now_s)
-
-
-def _remove(s: Session, row: Any, now_s: float) -> None:
-    """Remove a rule, of a load balancer with what belongs to it."""
-    row.removed_s = now_s
-    if isinstance(row, LoadBalancer):
-        for kind in (BalancerMember, StickinessPolicy, HealthPolicy):
-            for part in s.scalars(select(kind).where(kind.balancer_id == row.id, live(kind))):
-                part.removed_s = now_s
+        end(s, row, now_s)
 
 
 def forget_network(s: Session, network_id: int, now_s: float) -> None:
     """Remove the rules of a network that is gone, and let its addresses go (a VPC keeps its own)."""
     for kind in OF_ADDRESSES:
         for row in s.scalars(select(kind).where(kind.network_id == network_id, live(kind))):
-            _remove(s, row, now_s)
+            end(s, row, now_s)
     for rule in internal_balancers.rules(s, [network_id]):
         end(s, rule, now_s)
     held = select(PublicAddress).where(PublicAddress.network_id == network_id, live(PublicAddress))

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
-from tegar.api.commands.base import List
-from tegar.api.commands.where import only
+from tegar.api.commands.network_provider import Elements
 from tegar.api.views.physical_network import ElementView, elements
 from tegar.kernel.command import ADMIN, Command, param
-from tegar.kernel.db import live
 from tegar.kernel.errors import Refused
-from tegar.kernel.page import Page
 from tegar.kernel.saga import SagaRow
 from tegar.model.service import INTERNAL_LB
-from tegar.ops import access
 from tegar.ops import physical_network as ops
 from tegar.ops.ctx import Ctx
 from tegar.store.zones import Provider, RouterElement
@@ -52,24 +46,11 @@ class ConfigureInternalLoadBalancerElement(_Element):
         return ops.enable_element(ctx, self.id, enabled=self.enabled)
 
 
-class ListInternalLoadBalancerElements(List):
+class ListInternalLoadBalancerElements(Elements):
     """List the elements of providers InternalLbVm."""
 
     name = "listInternalLoadBalancerElements"
-    roles = ADMIN
-    response = ElementView
-    view = staticmethod(elements)
-
-    id: RouterElement | None = param("the element", default=None)
-    nsp_id: Provider | None = param("of this provider", default=None)
-    enabled: bool | None = param("only enabled ones, or only disabled ones", default=None)
-
-    def run(self, ctx: Ctx) -> Page[RouterElement]:
-        row = RouterElement
-        inside = select(Provider.id).where(Provider.name == INTERNAL_LB)
-        stmt = select(row).where(live(row), access.visible(ctx, row), row.provider_id.in_(inside))
-        stmt = only(stmt, (row.id, self.id), (row.provider_id, self.nsp_id), (row.enabled, self.enabled))
-        return self.fetch(ctx, stmt.order_by(row.id))
+    internal = True
 
 
 COMMANDS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from sqlalchemy import select
 
 from tegar.api.commands.base import List
@@ -68,13 +70,13 @@ class UpdateNetworkServiceProvider(Command):
         return ops.enable_provider(ctx, self.id, self.state or self.id.state)
 
 
-class ListVirtualRouterElements(List):
-    """List the virtual routers of providers."""
+class Elements(List):
+    """A list of elements of providers: internal load balancers', or all others."""
 
-    name = "listVirtualRouterElements"
     roles = ADMIN
     response = ElementView
     view = staticmethod(elements)
+    internal: ClassVar[bool] = False
 
     id: RouterElement | None = param("the element", default=None)
     nsp_id: Provider | None = param("of this provider", default=None)
@@ -82,11 +84,16 @@ class ListVirtualRouterElements(List):
 
     def run(self, ctx: Ctx) -> Page[RouterElement]:
         row = RouterElement
-        stmt = select(row).where(live(row), access.visible(ctx, row)).order_by(row.id)
+        inside = row.provider_id.in_(select(Provider.id).where(Provider.name == INTERNAL_LB))
+        stmt = select(row).where(live(row), access.visible(ctx, row), inside if self.internal else ~inside)
         stmt = only(stmt, (row.id, self.id), (row.provider_id, self.nsp_id), (row.enabled, self.enabled))
-        inside = select(Provider.id).where(Provider.name == INTERNAL_LB)
-        stmt = stmt.where(row.provider_id.not_in(inside))
-        return self.fetch(ctx, stmt)
+        return self.fetch(ctx, stmt.order_by(row.id))
+
+
+class ListVirtualRouterElements(Elements):
+    """List the virtual routers of providers."""
+
+    name = "listVirtualRouterElements"
 
 
 class ConfigureVirtualRouterElement(Command):
