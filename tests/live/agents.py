@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import ipaddress
 import json
 import secrets
 import sys
@@ -177,12 +178,14 @@ def deploy(world: Cloud, kind: str, host: str = "h1") -> Guest:
     gateway = world.lab.topology.guest_gateway
     prefix = gateway.rpartition(".")[0]
     ip, mac = f"{prefix}.{number}", f"02:00:00:00:08:{number:02x}"
+    router_ip = str(
+        ipaddress.ip_address(ip) + 256
+    )  # its own: routers of tests before are still on the segment
     world.ask(host, SeedTemplate(pool, world.template_uuid, world.store))
     world.ask(host, CreateDisk(pool, volume, 64 << 20, world.template_uuid))
     told = GuestSpec(vm, mac, ip, f"vm-{number}", user_data="aGVsbG8=", meta=(("instance-id", vm),))
     net = SubnetSpec(
-        network, f"02:00:00:00:09:{number:02x}", f"{prefix}.{number - 20 + 225 - number}", 20,
-        gateway, "lab.test", (), (told,),
+        network, f"02:00:00:00:09:{number:02x}", router_ip, 20, gateway, "lab.test", (), (told,),
     )  # fmt: skip
     router = RouterSpec(str(uuid.uuid4()), 1, (net,))
     world.ask("h2", ApplyRouter(router))
