@@ -40,6 +40,18 @@ class Traffic(StrEnum):
     STORAGE = "Storage"
 
 
+class NicState(StrEnum):
+    """Where a NIC is; one that comes or goes has a job that says when it is done."""
+
+    ADDING = "Adding"  # not in the domain yet
+    ACTIVE = "Active"
+    REMOVING = "Removing"  # still in the domain
+    UNPLUGGED = "Unplugged"  # no more in the domain
+
+
+PLUGGED = (NicState.ACTIVE, NicState.REMOVING)  # these a domain has when it starts
+LEAVING = (NicState.REMOVING, NicState.UNPLUGGED)  # routers know these no more
+
 _ = State
 NETWORK = Machine(
     "network",

@@ -30,6 +30,7 @@ from tegar.store.internal_balancers import InternalBalancer, InternalLb
 from tegar.store.keys import SshKey
 from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, VlanRange
+from tegar.store.nic_addresses import NicAddress
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
@@ -127,6 +128,8 @@ def visible(ctx: Ctx, kind: type[Row]) -> ColumnElement[bool]:
         return true() if ctx.is_admin else _of_networks(ctx)
     if kind is Nic:
         return Nic.vm_id.in_(select(Vm.id).where(_mine(ctx, Vm)))
+    if kind is NicAddress:
+        return NicAddress.nic_id.in_(select(Nic.id).where(visible(ctx, Nic)))
     if kind is Domain:
         return Domain.id == ctx.domain.id if ctx.role == Role.USER else subtree(ctx)
     if kind is Account:

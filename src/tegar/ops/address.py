@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
+from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.errors import InUse, NoPublicAddress
@@ -118,6 +121,21 @@ def release(ctx: Ctx, address: PublicAddress) -> SagaRow:
     ctx.note("NET.IPRELEASE", f"Releasing address {address.ip}", address, state="Started")
     groups = (group_id,) if group_id is not None else ()
     return RELEASE_ADDRESS.submit(ctx.s, HoldAddress(address.id, groups), ctx.job(address))
+
+
+def held_by_number(ctx: Ctx, ip: str) -> PublicAddress:
+    """Return an acquired address that the caller may see.
+
+    Raises:
+        Refused: there is none, or there are several (zones may have the same).
+    """
+    stmt = select(PublicAddress).where(PublicAddress.ip == ip, PublicAddress.state == State.ALLOCATED)
+    found = ctx.s.scalars(stmt.where(access.visible(ctx, PublicAddress), live(PublicAddress))).all()
+    if not found:
+        raise Refused(f"Nobody of yours has acquired address {ip[:40]}")
+    if len(found) > 1:
+        raise Refused(f"Several zones have address {ip[:40]}: say id")
+    return found[0]
 
 
 def _group_of(ctx: Ctx, address: PublicAddress) -> int | None:

@@ -13,23 +13,21 @@ from sqlalchemy import select
 from tegar.kernel.db import fire, live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
-from tegar.model.errors import Denied, Exists, OutOfAddresses
-from tegar.model.network import JOINABLE
+from tegar.model.network import NicState
 from tegar.model.template import State as TemplateState
 from tegar.model.units import GIB
 from tegar.model.vm import Event
 from tegar.model.volume import Kind
-from tegar.ops import admission, affinity, elastic, job, restart_policy
+from tegar.ops import admission, affinity, job, nic, restart_policy
 from tegar.ops.ctx import Ctx
+from tegar.ops.nic import NicWish
 from tegar.saga.vm_deploy import DEPLOY_VM
 from tegar.saga.vm_start import StartVm
-from tegar.store import networks, routers
 from tegar.store.accounts import Account
 from tegar.store.affinity import AffinityGroup
 from tegar.store.hosts import Host
 from tegar.store.images import Template
 from tegar.store.keys import SshKey
-from tegar.store.networks import Network, Nic
 from tegar.store.offerings import DiskOffering, ServiceOffering
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -37,15 +35,6 @@ from tegar.store.zones import Zone
 
 MAX_USER_DATA = 1024 * 1024
 HOST_NAME = re.compile(r"^[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")
-
-
-@dataclass(frozen=True)
-class NicWish:
-    """A NIC in a network, with the address and MAC wanted (empty: any)."""
-
-    network: Network
-    ip: str = ""
-    mac: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,28 +139,17 @@ def _check_place(ctx: Ctx, wish: Wish) -> None:
         raise BadParameter(
             "name", "it must be a host name: letters, digits and hyphens, at most 63, beginning with a letter"
         )
-    for network in (nic.network for nic in wish.nics):
-        if network.zone_id != zone.id:
-            raise Refused(f"Network {network.name} is not in zone {zone.name}")
-    _check_nics(ctx, wish)
+    _check_nics(wish)
 
 
-def _check_nics(ctx: Ctx, wish: Wish) -> None:
+def _check_nics(wish: Wish) -> None:
     """Refuse networks that are not the owner's to use, are going away, or are named twice, and addresses of none."""
     if not wish.nics:
         raise Refused(f"networkids is missing and zone {wish.zone.name} has no network to choose by itself")
-    if len({nic.network.id for nic in wish.nics}) < len(wish.nics):
+    if len({want.network.id for want in wish.nics}) < len(wish.nics):
         raise Refused("A network is named twice: a VM has one NIC in each of its networks")
-    for nic in wish.nics:
-        network = nic.network
-        if network.state not in JOINABLE:
-            raise Refused(f"Network {network.name} is being deleted")
-        if network.acl_type == "Account" and network.account_id != wish.owner.id:
-            raise Denied(f"Network {network.name} is not of account {wish.owner.name}")
-        if nic.ip and network.guest_type == "L2":
-            raise Refused(f"Network {network.name} is an L2 network, which has no addresses")
-        if nic.ip and nic.ip == network.gateway:
-            raise Refused(f"{nic.ip} is the gateway of network {network.name}")
+    for want in wish.nics:
+        nic.must_fit(want, wish.owner, wish.zone)
 
 
 def _sizes(wish: Wish) -> tuple[int, int, int]:
@@ -222,33 +200,7 @@ def _keys(ctx: Ctx, wish: Wish) -> dict[str, str]:
 
 def _add_nics(ctx: Ctx, vm: Vm, wish: Wish) -> None:
     for device_id, want in enumerate(wish.nics):
-        routers.want_again(
-            ctx.s, want.network.group_id
-        )  # first: who deploys into this network now comes after us
-        taken = select(Vm.id).join(Nic, Nic.vm_id == Vm.id)
-        taken = taken.where(Nic.network_id == want.network.id, live(Nic), Vm.name == vm.name, Vm.id != vm.id)
-        if ctx.s.scalars(taken.limit(1)).first():
-            raise Exists("VM in the network", vm.name)
-        nic = Nic(
-            vm_id=vm.id,
-            network_id=want.network.id,
-            mac="",
-            ip="",
-            device_id=device_id,
-            is_default=device_id == 0,
-        )
-        ctx.s.add(nic)
-        ctx.s.flush()
-        if want.network.guest_type == "L2":
-            nic.mac = want.mac or networks.mac_of(nic.id)
-            continue
-        ip = networks.take_address(ctx.s, want.network.id, nic.id, want.ip)
-        if ip is None and want.ip:
-            raise Refused(f"Address {want.ip} of network {want.network.name} is taken or not in its ranges")
-        if ip is None:
-            raise OutOfAddresses(want.network.name)
-        nic.ip, nic.mac = ip, want.mac or networks.mac_of(nic.id)
-        elastic.join(ctx, want.network, nic)
+        nic.give(ctx, vm, want, device_id=device_id, is_default=device_id == 0, state=NicState.ACTIVE)
 
 
 def _add_volumes(ctx: Ctx, vm: Vm, wish: Wish) -> None:

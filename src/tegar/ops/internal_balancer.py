@@ -11,7 +11,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.errors import Exists, OutOfAddresses
-from tegar.model.network import JOINABLE
+from tegar.model.network import JOINABLE, NicState
 from tegar.model.rule import RuleState
 from tegar.model.span import address
 from tegar.ops.access import must_operate
@@ -170,6 +170,10 @@ def assign(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
         ).first()
         if nic is None:
             raise Refused(f"VM {vm.name} has no NIC in network {network.name}")
+        if nic.state != NicState.ACTIVE:
+            raise Refused(
+                f"The NIC of VM {vm.name} in network {network.name} is {nic.state.value}; wait for that job"
+            )
         if _member(ctx, rule, vm) is not None:
             raise Refused(f"VM {vm.name} is behind load balancer {rule.name} already")
         row = InternalMember(balancer_id=rule.id, vm_id=vm.id, nic_id=nic.id)

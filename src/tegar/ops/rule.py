@@ -14,7 +14,7 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.errors import RuleConflict
-from tegar.model.network import JOINABLE
+from tegar.model.network import JOINABLE, NicState
 from tegar.model.rule import Protocol, RuleState
 from tegar.model.vm import State as VmState
 from tegar.ops.access import must_operate
@@ -118,6 +118,10 @@ def target(ctx: Ctx, vm: Vm, network: Network, guest_ip: str | None = None) -> T
     nic = ctx.s.scalars(stmt.order_by(Nic.device_id)).first()
     if nic is None:
         raise Refused(f"VM {vm.name} has no NIC in network {network.name}")
+    if nic.state != NicState.ACTIVE:
+        raise Refused(
+            f"The NIC of VM {vm.name} in network {network.name} is {nic.state.value}; wait for that job"
+        )
     if guest_ip and guest_ip != nic.ip and guest_ip not in rules.addresses_of_nic(ctx.s, nic.id):
         raise BadParameter("vmguestip", f"VM {vm.name} does not have {guest_ip} in network {network.name}")
     return Target(nic, guest_ip or nic.ip)

@@ -18,10 +18,10 @@ from tegar.saga.router_obey import obey
 from tegar.saga.rule_apply import RuleRef
 from tegar.store import routers
 from tegar.store.addresses import PublicAddress
-from tegar.store.networks import Network
+from tegar.store.networks import Network, Nic
 from tegar.store.rules import RULES
 
-CHANGEABLE: dict[str, Any] = {**RULES, "address": PublicAddress, "network": Network}
+CHANGEABLE: dict[str, Any] = {**RULES, "address": PublicAddress, "network": Network, "nic": Nic}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from tegar.saga.network_bring_up import BRING_UP_NETWORK
 from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.network_restart import RESTART_NETWORK
 from tegar.saga.network_shutdown import SHUT_DOWN_NETWORK
+from tegar.saga.nic_add import ADD_NIC
+from tegar.saga.nic_address import ADD_ADDRESS, REMOVE_ADDRESS
+from tegar.saga.nic_remove import REMOVE_NIC
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
 from tegar.saga.router_power import REBOOT_ROUTER, START_ROUTER, STOP_ROUTER
@@ -77,6 +80,10 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     ATTACH_VOLUME,
     DETACH_VOLUME,
     DELETE_VOLUME,
+    ADD_NIC,
+    REMOVE_NIC,
+    ADD_ADDRESS,
+    REMOVE_ADDRESS,
     DELETE_VPC,
     RESTART_VPC,
 )

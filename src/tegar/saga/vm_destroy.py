@@ -17,14 +17,11 @@ from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import network_implement, place
+from tegar.saga import nic_leave, place
 from tegar.saga.env import Env, link
-from tegar.saga.router_obey import obey
 from tegar.saga.vm_stop import to_stopped
-from tegar.store import addresses, affinity, networks, routers, rules, volumes
-from tegar.store.addresses import PublicAddress
+from tegar.store import affinity, networks, volumes
 from tegar.store.hosts import Host
-from tegar.store.networks import Network
 from tegar.store.pools import Pool
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -144,32 +141,12 @@ def leave_networks(run: Destroy) -> None:
     """Give the addresses back and let the routers forget the VM."""
     if run.params.expunge:
         run.env.db.tx(lambda s: _drop_nics(s, run.params.vm_id, run.env.clock.now_s()))
-        network_ids = run.result(say_destroyed)
-        group_ids = run.env.db.read(lambda s: networks.groups_of(s, network_ids))
-        leaving = run.env.db.read(lambda s: [a.id for a in rules.elastic_leaving(s, network_ids)])
-        if not leaving:
-            network_implement.obey_later(run, group_ids)
-            return
-        for group_id in group_ids:  # an address goes to others only when no router answers to it
-            obey(run.env, group_id, run.fence)
-        run.env.db.tx(lambda s: _let_go(s, leaving))
-
-
-def _let_go(s: Session, address_ids: list[int]) -> None:
-    for address in s.scalars(select(PublicAddress).where(PublicAddress.id.in_(address_ids))):
-        if address.state == addresses.State.RELEASING:
-            addresses.let_go(address)
+        nic_leave.tell_routers(run, run.result(say_destroyed))
 
 
 def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
-    if s.get_one(Vm, vm_id).state != State.EXPUNGING:
-        return
-    nics = networks.nics_of(s, vm_id)
-    rules.forget_nics(s, [nic.id for nic in nics], now_s)
-    for nic in nics:
-        networks.free_address(s, nic.id)
-        nic.removed_s = now_s
-        routers.want_again(s, s.get_one(Network, nic.network_id).group_id)
+    if s.get_one(Vm, vm_id).state == State.EXPUNGING:
+        nic_leave.drop(s, networks.nics_of(s, vm_id), now_s)
 
 
 def say_expunged(run: Destroy) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from tegar.kernel.db import BIG, Base, Row, live
 from tegar.kernel.errors import Stale
 from tegar.kernel.lease import changed
-from tegar.model.network import NETWORK, State
+from tegar.model.network import NETWORK, NicState, State
 
 
 class Network(Row):
@@ -118,6 +118,7 @@ class Nic(Row):
     ip: Mapped[str] = mapped_column(String(64))
     device_id: Mapped[int] = mapped_column(default=0)
     is_default: Mapped[bool] = mapped_column(default=True)
+    state: Mapped[NicState] = mapped_column(default=NicState.ACTIVE)
 
 
 def take_address(s: Session, network_id: int, nic_id: int, want_ip: str = "") -> str | None:
@@ -182,6 +183,13 @@ def free_address(s: Session, nic_id: int) -> None:
     """Give a NIC's addresses back."""
     s.execute(delete(GuestAddress).where(GuestAddress.nic_id == nic_id, GuestAddress.range_id == 0))
     s.execute(update(GuestAddress).where(GuestAddress.nic_id == nic_id).values(nic_id=None))
+
+
+def give_back(s: Session, nic_id: int, ip: str) -> None:
+    """Give one of a NIC's addresses back."""
+    here = (GuestAddress.nic_id == nic_id, GuestAddress.ip == ip)
+    s.execute(delete(GuestAddress).where(*here, GuestAddress.range_id == 0))
+    s.execute(update(GuestAddress).where(*here).values(nic_id=None))
 
 
 def nics_of(s: Session, vm_id: int) -> Sequence[Nic]:

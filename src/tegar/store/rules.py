@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
-from tegar.store import addresses, balancers, internal_balancers
+from tegar.model.rule import RuleState
+from tegar.store import addresses, balancers, internal_balancers, nic_addresses
 from tegar.store.acls import NetworkAclItem
 from tegar.store.addresses import PublicAddress
 from tegar.store.balancers import BalancerMember, HealthPolicy, LoadBalancer, StickinessPolicy
@@ -17,7 +18,7 @@ from tegar.store.firewall import FirewallRule
 from tegar.store.forwarding import ForwardingRule
 from tegar.store.gateways import PrivateGateway, StaticRoute
 from tegar.store.internal_balancers import InternalBalancer, InternalMember
-from tegar.store.networks import GuestAddress
+from tegar.store.networks import Nic
 
 RULES: dict[str, Any] = {
     "firewall": FirewallRule,
@@ -92,7 +93,7 @@ def forget_nics(s: Session, nic_ids: Sequence[int], now_s: float) -> None:
     Addresses that came with a NIC are Releasing: they are free once the routers obey (``let_elastic_go``).
     The caller counts a change of what the routers of the NICs' networks should do.
     """
-    for rule in _leading_to(s, nic_ids):
+    for rule in leading_to(s, nic_ids):
         rule.removed_s = now_s
         _forget_opening(s, rule, now_s)
     stands = select(PublicAddress).where(PublicAddress.nic_id.in_(nic_ids), live(PublicAddress))
@@ -103,9 +104,19 @@ def forget_nics(s: Session, nic_ids: Sequence[int], now_s: float) -> None:
         addresses.stand_for_nobody(address)
 
 
-def _leading_to(s: Session, nic_ids: Sequence[int]) -> Iterable[Any]:
+def leading_to(s: Session, nic_ids: Sequence[int]) -> Iterable[Any]:
+    """Give the rules that lead to NICs, those that are being deleted too."""
     for kind in (ForwardingRule, BalancerMember, InternalMember):
         yield from s.scalars(select(kind).where(kind.nic_id.in_(nic_ids), live(kind))).all()
+
+
+def lead_to_ip(s: Session, nic: Nic, ip: str) -> bool:
+    """Return whether something leads to one of a NIC's addresses that somebody asked for."""
+    if any(getattr(rule, "guest_ip", nic.ip) == ip for rule in leading_to(s, [nic.id])):
+        return True
+    row = PublicAddress
+    stmt = select(row.id).where(row.nic_id == nic.id, row.guest_ip == ip, row.elastic.is_(False), live(row))
+    return s.scalars(stmt.limit(1)).first() is not None
 
 
 def _forget_opening(s: Session, rule: Any, now_s: float) -> None:
@@ -126,6 +137,7 @@ def elastic_leaving(s: Session, network_ids: Sequence[int]) -> list[PublicAddres
 
 
 def addresses_of_nic(s: Session, nic_id: int) -> set[str]:
-    """Return all addresses that a NIC has in its network."""
-    stmt = select(GuestAddress.ip).where(GuestAddress.nic_id == nic_id)
-    return set(s.scalars(stmt))
+    """Return the secondary addresses that a NIC has in its network and keeps."""
+    return {
+        row.ip for row in nic_addresses.of_nics(s, [nic_id]).get(nic_id, ()) if row.state == RuleState.ACTIVE
+    }

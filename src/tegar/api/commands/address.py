@@ -72,10 +72,13 @@ class DisassociateIpAddress(Command):
     name = "disassociateIpAddress"
     is_async = True
 
-    id: PublicAddress = param("the address")
+    id: PublicAddress | None = param("the address", default=None)
+    ip_address: str | None = param("the address, in figures", default=None)
 
     def run(self, ctx: Ctx) -> SagaRow:
-        return ops.release(ctx, self.id)
+        if (self.id is None) == (self.ip_address is None):
+            raise Refused("Say id or ipaddress: which address")
+        return ops.release(ctx, self.id or ops.held_by_number(ctx, self.ip_address or ""))
 
 
 class UpdateIpAddress(_OnAddress):

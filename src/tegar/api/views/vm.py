@@ -19,6 +19,7 @@ from tegar.store.accounts import Account, Domain, User
 from tegar.store.hosts import Host
 from tegar.store.images import OsType, Template
 from tegar.store.networks import Network, Nic
+from tegar.store.nic_addresses import of_nics
 from tegar.store.offerings import ServiceOffering
 from tegar.store.vms import Vm, VmStat
 from tegar.store.zones import Zone
@@ -98,9 +99,16 @@ def _nics(ctx: Ctx, rows: Sequence[Vm]) -> dict[int, list[NicView]]:
         .where(Nic.vm_id.in_([r.id for r in rows]), live(Nic))
         .order_by(Nic.device_id)
     )
-    for nic, network, vm_uuid in ctx.s.execute(stmt):
-        found[nic.vm_id or 0].append(nic_view(nic, network, vm_uuid))
+    all_nics = ctx.s.execute(stmt).all()
+    secondary = of_nics(ctx.s, [nic.id for nic, _, _ in all_nics])
+    for nic, network, vm_uuid in all_nics:
+        found[nic.vm_id or 0].append(nic_view(nic, network, vm_uuid, secondary.get(nic.id, ())))
     return found
+
+
+def _main_ip(nics: Sequence[NicView]) -> str | None:
+    """Return the address of the default NIC."""
+    return next((nic.get("ipaddress") for nic in nics if nic.get("isdefault")), None)
 
 
 def _stats(ctx: Ctx, rows: Sequence[Vm]) -> dict[int, VmStat]:
@@ -184,7 +192,7 @@ def vms(ctx: Ctx, rows: Sequence[Vm]) -> list[VmView]:
             "securitygroup": [],
             "affinitygroup": groups[r.id],
             "nic": nics[r.id],
-            "ipaddress": nics[r.id][0].get("ipaddress") if nics[r.id] else None,
+            "ipaddress": _main_ip(nics[r.id]),
             "hypervisor": r.hypervisor,
             "instancename": r.instance_name if ctx.is_admin else None,
             "details": json.loads(r.details),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tegar.kernel.errors import AgentRefused
 from tegar.kernel.wire import Link
 from tegar.model.lease import Permit
-from tegar.model.spec import DiskSpec, DomainSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NicSpec
+from tegar.wire.net import AttachNic, DetachNic, SetNicFilters, VmNics
 from tegar.wire.virt import (
     AttachDisk,
     DetachDisk,
@@ -55,3 +57,16 @@ class Kvm:
     def detach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
         """Unplug a disk."""
         on.ask(DetachDisk(uuid, disk), timeout_s=90)
+
+    def attach_nic(self, uuid: str, nic: NicSpec, on: Link) -> None:
+        """Plug a NIC in."""
+        on.ask(AttachNic(uuid, nic))
+
+    def filter_nics(self, uuid: str, nics: tuple[NicSpec, ...], on: Link) -> None:
+        """Filter the NICs."""
+        if on.ask(SetNicFilters((VmNics(uuid, nics),))).absent:
+            raise AgentRefused("The host", "SetNicFilters", "the domain does not run here")
+
+    def detach_nic(self, uuid: str, nic: NicSpec, on: Link) -> None:
+        """Take a NIC out."""
+        on.ask(DetachNic(uuid, nic), timeout_s=90)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tegar.kernel.wire import Link
 from tegar.model.lease import Permit
-from tegar.model.spec import DiskSpec, DomainSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NicSpec
 
 
 class Hypervisor(Protocol):
@@ -51,4 +51,16 @@ class Hypervisor(Protocol):
 
     def detach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
         """Unplug a disk from the running VM."""
+        ...
+
+    def attach_nic(self, uuid: str, nic: NicSpec, on: Link) -> None:
+        """Plug a NIC into the running VM."""
+        ...
+
+    def filter_nics(self, uuid: str, nics: tuple[NicSpec, ...], on: Link) -> None:
+        """Filter the NICs of the running VM as the specs say; they are all it has."""
+        ...
+
+    def detach_nic(self, uuid: str, nic: NicSpec, on: Link) -> None:
+        """Take a NIC out of the running VM."""
         ...

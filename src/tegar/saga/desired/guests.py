@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import live
+from tegar.model.network import LEAVING
 from tegar.model.router import GuestSpec
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import ServiceOffering
@@ -16,12 +17,12 @@ from tegar.store.zones import Zone
 
 
 def of(s: Session, network: Network, zone: Zone) -> Iterable[GuestSpec]:
-    """Give the NICs of VMs in a network, oldest first."""
+    """Give the NICs of VMs in a network, oldest first; those that leave their VM are left out."""
     stmt = (
         select(Nic, Vm, ServiceOffering.name)
         .join(Vm, Vm.id == Nic.vm_id)
         .join(ServiceOffering, ServiceOffering.id == Vm.offering_id)
-        .where(Nic.network_id == network.id, live(Nic))
+        .where(Nic.network_id == network.id, Nic.state.not_in(LEAVING), live(Nic))
         .order_by(Nic.id)
     )
     for nic, vm, offering in s.execute(stmt):
