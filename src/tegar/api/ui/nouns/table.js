@@ -22,6 +22,7 @@ import job from "./job.js";
 import lease from "./lease.js";
 import network from "./network.js";
 import network_offering from "./network_offering.js";
+import nic from "./nic.js";
 import os_type from "./os_type.js";
 import physical_network from "./physical_network.js";
 import pod from "./pod.js";
@@ -53,7 +54,7 @@ export const GROUPS = [
   ["Cloud", [event, job, domain, account, user, setting, server]],
 ];
 
-const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type, acl_item, static_route];
+const NOUNS = [...GROUPS.flatMap(([, nouns]) => nouns), physical_network, os_type, acl_item, nic, static_route];
 
 /** Return the noun of that key. */
 export function nounNamed(key) {

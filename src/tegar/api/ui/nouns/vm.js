@@ -23,7 +23,7 @@ export default {
   columns: [
     { title: "Name", of: (row) => row.displayname || row.name, own: true },
     { title: "State", of: (row) => row.state, kind: "state" },
-    { title: "Address", of: (row) => row.nic?.[0]?.ipaddress ?? row.ipaddress, kind: "mono" },
+    { title: "Address", of: (row) => row.ipaddress, kind: "mono" },
     { title: "Host", of: (row) => row.hostname, to: (row) => `#/host/${row.hostid}`, needs: "listHosts" },
     { title: "CPUs", of: (row) => row.cpunumber, kind: "number" },
     { title: "Memory", of: (row) => mebibytes(row.memory), by: (row) => row.memory, kind: "number" },
@@ -45,21 +45,8 @@ export default {
     { title: "Affinity groups", of: (row) => (row.affinitygroup ?? []).map((group) => group.name).join(", ") },
     { title: "Id", of: (row) => row.id, kind: "mono" },
   ],
-  parts: [
-    {
-      title: "Network interfaces",
-      of: (row) => row.nic,
-      columns: [
-        { title: "Network", of: (nic) => nic.networkname, to: (nic) => `#/network/${nic.networkid}` },
-        { title: "Address", of: (nic) => nic.ipaddress, kind: "mono" },
-        { title: "Gateway", of: (nic) => nic.gateway, kind: "mono" },
-        { title: "Netmask", of: (nic) => nic.netmask, kind: "mono" },
-        { title: "MAC", of: (nic) => nic.macaddress, kind: "mono" },
-        { title: "Default", of: (nic) => yes(nic.isdefault) },
-      ],
-    },
-  ],
   related: [
+    { noun: "nic", by: "virtualmachineid" },
     { noun: "volume", by: "virtualmachineid", without: ["Instance"] },
     { noun: "event", by: "resourceid", limit: 20 },
   ],
@@ -71,6 +58,7 @@ export default {
     { command: "rebootVirtualMachine", title: "Reboot", sends: { id: "id" }, asks: ["forced"], bulk: true, when: is("Running") },
     { command: "migrateVirtualMachine", title: "Migrate", sends: { virtualmachineid: "id" }, asks: ["hostid"], bulk: true, when: is("Running"), note: "It moves live. Without a host the scheduler chooses one.", picks: (row) => ({ hostid: { noun: host, params: { virtualmachineid: row.id } } }) },
     { command: "attachVolume", title: "Attach volume", sends: { virtualmachineid: "id" }, asks: ["id"], when: is("Running", "Stopped"), picks: () => ({ id: { noun: volume, params: { type: "DATADISK" } } }) },
+    { command: "addNicToVirtualMachine", title: "Add network interface", sends: { virtualmachineid: "id" }, asks: ["networkid", "ipaddress"], when: is("Running", "Stopped") },
     { command: "updateVirtualMachine", title: "Change", sends: { id: "id" }, asks: ["displayname", "haenable"] },
     { command: "updateVMAffinityGroup", title: "Affinity groups", sends: { id: "id" }, asks: ["affinitygroupids"], when: is("Stopped"), note: "It is in those that are chosen and in no others." },
     { command: "recoverVirtualMachine", title: "Recover", sends: { id: "id" }, instant: true, bulk: true, when: is("Destroyed") },
