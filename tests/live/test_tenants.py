@@ -252,6 +252,32 @@ def test_a_balancer_spreads_requests_over_its_members(world: World, bert: Tenant
     assert {world.name_at(ip, 8088) for _ in range(4)} == {"bert-2"}
 
 
+def test_a_running_guest_gets_a_nic_and_an_address_more_and_loses_them(world: World, anna: Tenant) -> None:
+    more = anna.api(
+        "createNetwork", name="more", displaytext="more", zoneid=anna.network["zoneid"], gateway="10.77.9.1",
+        netmask="255.255.255.0", networkofferingid=anna.network["networkofferingid"],
+    )["network"]  # fmt: skip
+    one, two = (
+        anna.api.job("addNicToVirtualMachine", virtualmachineid=vm["id"], networkid=more["id"])["virtualmachine"]["nic"][1]
+        for vm in anna.vms
+    )
+    url = f"http://{two['ipaddress']}/"
+    until(lambda: "name: anna-2\n" in anna.sees(url), "the new NICs' way", within_s=BOOT_S)
+
+    second, device = "10.77.9.200", f"$(ip -o link | grep -i {one['macaddress']} | cut -d: -f2)"
+    anna.run(f"ip addr add {second}/24 dev {device}")
+    ping = f"ping -c 1 -W {NEVER_S} -I {second} {two['ipaddress']} >/dev/null 2>&1 && echo reached || true"
+    assert anna.run(ping) == ""
+    made = anna.api.job("addIpToNic", nicid=one["id"], ipaddress=second)["nicsecondaryip"]
+    until(lambda: anna.run(ping).strip() == "reached", "the secondary address", within_s=SOON_S)
+    anna.api.job("removeIpFromNic", id=made["id"])
+    assert anna.run(ping) == ""
+
+    for vm, nic in zip(anna.vms, (one, two), strict=True):
+        anna.api.job("removeNicFromVirtualMachine", virtualmachineid=vm["id"], nicid=nic["id"])
+    assert one["macaddress"] not in anna.run("ip link").lower()
+
+
 def test_a_network_is_rebuilt_from_nothing(world: World, anna: Tenant) -> None:
     anna.api.job("restartNetwork", id=anna.network["id"], cleanup=True)
 
