@@ -86,7 +86,7 @@ export function valuesOf(fields) {
 
 /** Return a field for a parameter: ``{element, values}``. */
 export function field(p, { asked = true, needed = false, options, pick, label, help: says } = {}) {
-  const source = pick ?? sourceOf(p);
+  const source = options ? null : (pick ?? sourceOf(p));
   const must = p.required || needed;
   const id = freshId();
   const help = h("small", { id: `${id}-help` }, says ?? helpOf(p));

@@ -23,7 +23,7 @@ export default {
   actions: [
     { command: "updateDefaultNicForVirtualMachine", title: "Make default", sends: { virtualmachineid: "virtualmachineid", nicid: "id" }, when: (row) => !row.isdefault, note: "The guest has its default route and its names by this network when it asks by DHCP again." },
     { command: "addIpToNic", title: "Add address", sends: { nicid: "id" }, asks: ["ipaddress"], when: (row) => row.ipaddress, note: "The guest sets it up by itself. Without an address the network gives one." },
-    { command: "removeIpFromNic", title: "Remove address", needs: ["id"], options: (row) => ({ id: row.secondaryip.map((more) => [more.id, more.ipaddress]) }), danger: true, when: (row) => row.secondaryip?.length },
+    { command: "removeIpFromNic", title: "Remove address", needs: ["id"], offers: (row) => ({ id: row.secondaryip.map((more) => [more.id, more.ipaddress]) }), danger: true, when: (row) => row.secondaryip?.length },
     { command: "updateVmNicIp", title: "Change address", sends: { nicid: "id" }, asks: ["ipaddress"], when: (row) => row.ipaddress, note: "The instance must be stopped. Without an address the network gives one." },
     { command: "removeNicFromVirtualMachine", title: "Remove", sends: { virtualmachineid: "virtualmachineid", nicid: "id" }, danger: true, when: (row) => !row.isdefault, note: "No rule may lead to it." },
   ],
