@@ -27,6 +27,7 @@ from tegar.store.internal_balancers import InternalBalancer, InternalLb
 from tegar.store.keys import SshKey
 from tegar.store.leases import Witness
 from tegar.store.networks import Network, Nic, VlanRange
+from tegar.store.nic_addresses import NicAddress
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
@@ -149,7 +150,9 @@ def _vpc(cloud: Cloud, who: Caller, name: str, n: int) -> Rows:
 def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
     """Let somebody own addresses with rules of every kind, and a certificate."""
     network = isolated(cloud, who, f"{name}-iso")
-    vm = vm_in(cloud, who, network, f"{name}-web")["id"]
+    made = vm_in(cloud, who, network, f"{name}-web")
+    vm, nic = made["id"], made["nic"][0]["id"]
+    more = who.do("addIpToNic", nicid=nic)["nicsecondaryip"]["id"]
     ip, whole = acquire(cloud, who, network)["id"], acquire(cloud, who, network)["id"]
     opening = who.do("createFirewallRule", ipaddressid=ip, protocol="icmp")["firewallrule"]["id"]
     out = who.do("createEgressFirewallRule", networkid=network, protocol="icmp")["firewallrule"]["id"]
@@ -178,6 +181,7 @@ def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
         ForwardingRule: [forward, ports["portforwardingrule"]["id"]],
         LoadBalancer: [lb], StickinessPolicy: [stick["stickinesspolicy"][0]["id"]],
         HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
+        NicAddress: [more],
     }  # fmt: skip
 
 

@@ -114,7 +114,6 @@ class AddIpToNic(Command):
     response = NicAddressView
     entity = NicAddress
     view = staticmethod(nic_addresses)
-    envelope = "nicsecondaryip"
 
     nic_id: Nic = param("the NIC")
     ip_address: str | None = param("the address; any by default", default=None)
