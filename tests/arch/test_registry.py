@@ -46,10 +46,6 @@ MORE_REQUIRED = {
     ("createPod", "gateway"): "newest clients may leave it out; a pod without a subnet is of no use here",
     ("createPod", "netmask"): "as its gateway",
     (
-        "disassociateIpAddress",
-        "id",
-    ): "newest clients may give the address itself; two zones may have the same",
-    (
         "deployVirtualMachine",
         "templateid",
     ): "there are no other images to start from: no ISOs, volumes or snapshots",
