@@ -14,7 +14,7 @@ from support.cloud import Cloud
 from support.databases import BOTH, Databases
 from support.mariadb import MariaDb, why_not
 from tegar.kernel.clock import ManualClock
-from tegar.kernel.db import Db
+from tegar.kernel.db import Base, Db
 from tegar.sim.world import World
 
 
@@ -35,6 +35,13 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Forget the statements that mappers keep for each database's engine, long after the database is gone."""
+    for mapper in Base.registry.mappers:
+        mapper._compiled_cache.clear()
 
 
 @pytest.hookimpl(tryfirst=True)
