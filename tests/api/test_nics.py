@@ -35,10 +35,14 @@ class Place:
 
     def plugged(self) -> tuple[NicSpec, ...]:
         """Return the NICs that the running domain has."""
-        (guest,) = [g for m in self.cloud.world.machines.values() for u, g in m.guests.items() if u == self.vm]
+        (guest,) = [
+            g for m in self.cloud.world.machines.values() for u, g in m.guests.items() if u == self.vm
+        ]
         return guest.spec.nics
 
-    def refuses(self, command: str, match: str, code: int = 431, who: Caller | None = None, **params: Any) -> None:
+    def refuses(
+        self, command: str, match: str, code: int = 431, who: Caller | None = None, **params: Any
+    ) -> None:
         """Expect a command to be refused."""
         with pytest.raises(ApiError, match=match) as e:
             (who or self.alice).do(command, **params)
@@ -176,7 +180,9 @@ def test_another_nic_is_the_default_one_in_both_networks(place: Place) -> None:
     assert defaults == {place.first: [False], place.second: [True]}
     place.refuses("updateDefaultNicForVirtualMachine", "already", **wish)
     other = vm_in(place.cloud, place.alice, place.second, "other")
-    place.refuses("updateDefaultNicForVirtualMachine", "not of VM", **{**wish, "virtualmachineid": other["id"]})
+    place.refuses(
+        "updateDefaultNicForVirtualMachine", "not of VM", **{**wish, "virtualmachineid": other["id"]}
+    )
 
 
 def test_a_secondary_address_is_let_through_by_the_host_until_it_is_removed(place: Place) -> None:
@@ -209,7 +215,12 @@ def test_secondary_addresses_are_given_back_with_their_nic(place: Place) -> None
 
 def test_addresses_that_cannot_be_had_are_refused(place: Place) -> None:
     nic = place.nics()[0]
-    for ip, why in ((nic["ipaddress"], "taken"), ("10.6.0.1", "ranges"), ("10.5.0.1", "gateway"), ("x", "ipaddress")):
+    for ip, why in (
+        (nic["ipaddress"], "taken"),
+        ("10.6.0.1", "ranges"),
+        ("10.5.0.1", "gateway"),
+        ("x", "ipaddress"),
+    ):
         place.refuses("addIpToNic", why, nicid=nic["id"], ipaddress=ip)
     place.refuses("addIpToNic", "entity does not exist", who=place.cloud.as_user("bob"), nicid=nic["id"])
 

@@ -258,7 +258,9 @@ def test_a_running_guest_gets_a_nic_and_an_address_more_and_loses_them(world: Wo
         netmask="255.255.255.0", networkofferingid=anna.network["networkofferingid"],
     )["network"]  # fmt: skip
     one, two = (
-        anna.api.job("addNicToVirtualMachine", virtualmachineid=vm["id"], networkid=more["id"])["virtualmachine"]["nic"][1]
+        anna.api.job("addNicToVirtualMachine", virtualmachineid=vm["id"], networkid=more["id"])[
+            "virtualmachine"
+        ]["nic"][1]
         for vm in anna.vms
     )
     url = f"http://{two['ipaddress']}/"

@@ -31,7 +31,9 @@ def _nic(cloud: Cloud) -> str:
 
 
 def _address(cloud: Cloud) -> str:
-    found: str = cloud.api("listNics", virtualmachineid=_vm(cloud), nicid=_nic(cloud))["nic"][0]["secondaryip"][0]["id"]
+    found: str = cloud.api("listNics", virtualmachineid=_vm(cloud), nicid=_nic(cloud))["nic"][0][
+        "secondaryip"
+    ][0]["id"]
     return found
 
 

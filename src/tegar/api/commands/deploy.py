@@ -9,7 +9,8 @@ from tegar.kernel.saga import SagaRow
 from tegar.model.units import GIB
 from tegar.ops import access, affinity, default_network, deploy
 from tegar.ops.ctx import Ctx
-from tegar.ops.deploy import NicWish, Wish
+from tegar.ops.deploy import Wish
+from tegar.ops.nic import NicWish
 from tegar.ops.zone import ip as check_ip
 from tegar.store.accounts import Account, Domain
 from tegar.store.affinity import AffinityGroup

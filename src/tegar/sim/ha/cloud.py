@@ -29,6 +29,7 @@ from tegar.model.vm import State
 from tegar.ops import deploy
 from tegar.ops.ctx import Ctx
 from tegar.ops.ctx import World as OpsWorld
+from tegar.ops.nic import NicWish
 from tegar.sim.ha.baton import Stage, StageClock, StageLocks
 from tegar.sim.ha.cloud_ground import BUILT, KEY, WITNESSES, Ground, fast_folder, template, uuid_of
 from tegar.sim.ha.cloud_host import CloudHands, CloudHost, CloudPower
@@ -212,7 +213,7 @@ class Cloud:
             s.scalars(select(Zone)).one(),
             s.scalars(select(Template)).one(),
             offering,
-            [deploy.NicWish(s.scalars(select(Network)).one())],
+            [NicWish(s.scalars(select(Network)).one())],
             name=f"vm{n}",
         )
         saga = deploy.deploy(ctx, wish)
