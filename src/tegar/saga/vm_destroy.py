@@ -17,11 +17,11 @@ from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import network_implement, place
+from tegar.saga import network_implement, nic_filters, place
 from tegar.saga.env import Env, link
 from tegar.saga.router_obey import obey
 from tegar.saga.vm_stop import to_stopped
-from tegar.store import addresses, affinity, networks, routers, rules, volumes
+from tegar.store import addresses, affinity, networks, routers, rules, security_groups, volumes
 from tegar.store.addresses import PublicAddress
 from tegar.store.hosts import Host
 from tegar.store.networks import Network
@@ -143,6 +143,7 @@ def _dead_disks(s: Session, vm_id: int, also: set[int]) -> list[DeadDisk]:
 def leave_networks(run: Destroy) -> None:
     """Give the addresses back and let the routers forget the VM."""
     if run.params.expunge:
+        _leave_groups(run)
         run.env.db.tx(lambda s: _drop_nics(s, run.params.vm_id, run.env.clock.now_s()))
         network_ids = run.result(say_destroyed)
         group_ids = run.env.db.read(lambda s: networks.groups_of(s, network_ids))
@@ -155,6 +156,23 @@ def leave_networks(run: Destroy) -> None:
         run.env.db.tx(lambda s: _let_go(s, leaving))
 
 
+def _leave_groups(run: Destroy) -> None:
+    """Let the hosts of VMs that let this one in hear that it is going, before others can have its addresses."""
+
+    def work(s: Session) -> list[int]:
+        if s.get_one(Vm, run.params.vm_id).state != State.EXPUNGING:
+            return []
+        left = [group.id for group in security_groups.of_vm(s, run.params.vm_id)]
+        security_groups.touch(s, left)
+        naming = security_groups.naming(s, left)
+        security_groups.want_again(s, naming)
+        return security_groups.members(s, naming)
+
+    told = run.env.db.tx(work)
+    if told:
+        nic_filters.obey_later(run, told)
+
+
 def _let_go(s: Session, address_ids: list[int]) -> None:
     for address in s.scalars(select(PublicAddress).where(PublicAddress.id.in_(address_ids))):
         if address.state == addresses.State.RELEASING:
@@ -165,6 +183,7 @@ def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
     if s.get_one(Vm, vm_id).state != State.EXPUNGING:
         return
     nics = networks.nics_of(s, vm_id)
+    security_groups.leave(s, vm_id)
     rules.forget_nics(s, [nic.id for nic in nics], now_s)
     for nic in nics:
         networks.free_address(s, nic.id)

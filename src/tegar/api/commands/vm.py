@@ -14,7 +14,7 @@ from tegar.kernel.errors import Refused
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.model.vm import State
-from tegar.ops import access, deploy
+from tegar.ops import access, deploy, security_group
 from tegar.ops import vm as ops
 from tegar.ops.ctx import Ctx
 from tegar.store.affinity import AffinityGroup, AffinityMember
@@ -23,6 +23,7 @@ from tegar.store.images import Template
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import ServiceOffering
 from tegar.store.pools import Pool
+from tegar.store.security_groups import SecurityGroup
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 from tegar.store.zones import Cluster, Pod, Zone
@@ -251,10 +252,15 @@ class UpdateVirtualMachine(Command):
     cleanup_details: bool = param("remove all details", default=False)
     display_vm: bool | None = param("show it to users", default=None, roles=ADMIN)
     delete_protection: bool | None = param("refuse to destroy it", default=None)
+    security_group_ids: list[SecurityGroup] | None = param(
+        "be in these security groups and no others; it must be Stopped", default=None
+    )
+    security_group_names: list[str] | None = param("or their names, in the VM's account", default=None)
 
     def run(self, ctx: Ctx) -> Vm:
         vm = self.id
         access.must_operate(ctx, vm)
+        security_group.change(ctx, vm, self.security_group_ids, self.security_group_names)
         if self.name_ and self.name_ != vm.name:
             ops.rename(ctx, vm, self.name_)
         if self.user_data is not None:

@@ -1,0 +1,119 @@
+"""What the NICs of VMs may send and receive: the rules of their security groups, with addresses in place of groups."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tegar.kernel.db import live
+from tegar.model.rule import Match
+from tegar.model.spec import NicFilter, SecurityRules
+from tegar.model.vm import State
+from tegar.store import security_groups
+from tegar.store.networks import Network, Nic
+from tegar.store.security_groups import SecurityMember, SecurityRule
+from tegar.store.vms import Vm
+
+GOING = (State.EXPUNGING, State.EXPUNGED)
+Members = dict[int, list[tuple[str, Network]]]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of a VM's NICs by their ids, and the version that they are of."""
+
+    version: int
+    nics: dict[int, NicFilter]
+
+
+def of(s: Session, vm_ids: Collection[int]) -> dict[int, Filters]:
+    """Return the filters of VMs' NICs; a fixed number of queries.
+
+    A NIC in a network with security groups lets nothing in that no group of its VM lets in, also when there is none.
+    """
+    versions = security_groups.wanted(s, vm_ids)
+    groups = security_groups.groups_of(s, vm_ids)
+    rules = security_groups.rules(s, {group_id for some in groups.values() for group_id in some})
+    named = {rule.other_id for some in rules.values() for rule in some if rule.other_id is not None}
+    stmt = select(Nic, Network).join(Network, Network.id == Nic.network_id)
+    plugged = [(nic, net) for nic, net in s.execute(stmt.where(Nic.vm_id.in_(vm_ids), live(Nic)))]
+    guarded = security_groups.guarded(s, {network.id for _, network in plugged})
+    known = _members(s, named) if named else {}
+    found: dict[int, dict[int, NicFilter]] = {vm_id: {} for vm_id in vm_ids}
+    for nic, network in plugged:
+        vm_id = nic.vm_id or 0
+        mine = [rule for group_id in groups[vm_id] for rule in rules[group_id]]
+        judged = _rules(mine, network, known) if network.id in guarded else None
+        found[vm_id][nic.id] = NicFilter(groups=judged, version=versions.get(vm_id, 0))
+    return {vm_id: Filters(versions.get(vm_id, 0), nics) for vm_id, nics in found.items()}
+
+
+def _members(s: Session, group_ids: Collection[int]) -> Members:
+    """Return the addresses of the VMs in groups, with their networks: those that have security groups.
+
+    A VM that is stopped counts: its addresses are its own until it is expunged, and nobody else can send as them.
+    """
+    stmt = (
+        select(SecurityMember.group_id, Nic.ip, Network)
+        .join(Vm, Vm.id == SecurityMember.vm_id)
+        .join(Nic, Nic.vm_id == Vm.id)
+        .join(Network, Network.id == Nic.network_id)
+        .where(SecurityMember.group_id.in_(group_ids), Vm.state.not_in(GOING), live(Nic), Nic.ip != "")
+        .order_by(Nic.id)
+    )
+    rows = [(group_id, ip, network) for group_id, ip, network in s.execute(stmt)]
+    guarded = security_groups.guarded(s, {network.id for _, _, network in rows})
+    found: Members = defaultdict(list)
+    for group_id, ip, network in rows:
+        if network.id in guarded:
+            found[group_id].append((ip, network))
+    return found
+
+
+def _rules(rules: Iterable[SecurityRule], network: Network, known: Members) -> SecurityRules:
+    ingress: list[Match] = []
+    egress: list[Match] = []
+    for rule in rules:
+        cidrs = _cidrs(rule, network, known)
+        if not cidrs:  # a group without members is nobody; no CIDR at all would be everybody
+            if not rule.inbound:
+                egress.append(_match(rule, ("0.0.0.0/32",)))
+            continue
+        (ingress if rule.inbound else egress).append(_match(rule, cidrs))
+    return SecurityRules(tuple(ingress), tuple(egress))
+
+
+def _cidrs(rule: SecurityRule, network: Network, known: Members) -> tuple[str, ...]:
+    if rule.other_id is None:
+        return (rule.cidr,)
+    return tuple(f"{ip}/32" for ip in _reaching(known.get(rule.other_id, ()), network))
+
+
+def _reaching(members: Sequence[tuple[str, Network]], network: Network) -> list[str]:
+    """Return addresses that mean those members on a network: another network may have the same for others."""
+    within = IPv4Network(network.cidr)
+    return sorted(
+        {
+            ip
+            for ip, home in members
+            if home.id == network.id or (home.zone_id == network.zone_id and IPv4Address(ip) not in within)
+        }
+    )
+
+
+def _match(rule: SecurityRule, cidrs: tuple[str, ...]) -> Match:
+    return Match(
+        protocol=rule.protocol,
+        sources=cidrs if rule.inbound else (),
+        destinations=() if rule.inbound else cidrs,
+        first_port=rule.first_port,
+        last_port=rule.last_port,
+        icmp_type=rule.icmp_type,
+        icmp_code=rule.icmp_code,
+        number=rule.number,
+    )

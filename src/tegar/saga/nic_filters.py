@@ -1,0 +1,112 @@
+"""Let hosts filter the NICs of VMs as desired: the whole state of each VM, and a note of the version they have.
+
+Not a saga of its own but what others share.  A start carries the filters of its moment; what changed since is told
+right after, so that of two who act at once the later one always knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from tegar.kernel import log
+from tegar.kernel.errors import TegarError
+from tegar.kernel.saga import Run
+from tegar.kernel.wire import Fence
+from tegar.model.spec import DomainSpec
+from tegar.saga.desired import nic_filters as desired
+from tegar.saga.env import Env
+from tegar.saga.spec import nic_specs
+from tegar.store import security_groups
+from tegar.store.hosts import Host
+from tegar.store.vms import Vm
+from tegar.wire.net import SetNicFilters, VmNics
+
+P = TypeVar("P")
+ASK_S = 15.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a host is told: the VMs' NICs, and the version of each VM by its uuid."""
+
+    host: Host
+    ask: SetNicFilters
+    versions: dict[str, tuple[int, int]]  # uuid -> id of the VM, version
+
+
+def obey(env: Env, vm_ids: Collection[int] | None = None, fence: Fence | None = None) -> None:
+    """Let the hosts that are up filter as is desired now, for these VMs or for all.
+
+    A host that is away is told when it is back.  All hosts are asked, whatever one says.
+
+    Raises:
+        Unreachable: a host that is up does not answer; the others have obeyed.
+        AgentRefused: a host cannot; the others have obeyed.
+    """
+    complaint: TegarError | None = None
+    for host_id, some in env.db.read(lambda s: security_groups.behind(s, vm_ids)).items():
+        try:
+            tell(env, host_id, some, fence)
+        except TegarError as e:
+            log.get("saga").warning("filters are not as desired", host_id=host_id, error=str(e))
+            complaint = complaint or e
+    if complaint is not None:
+        raise complaint
+
+
+def obey_later(run: Run[Env, P], vm_ids: Collection[int]) -> None:
+    """Let hosts filter as desired if they answer; if not, the loop that repairs filters will."""
+    try:
+        obey(run.env, vm_ids, run.fence)
+    except TegarError as e:
+        if not e.retry:
+            raise
+
+
+def tell(env: Env, host_id: int, vm_ids: Collection[int], fence: Fence | None = None) -> None:
+    """Tell a host the filters of VMs, and note which it has; VMs that are not there are passed over."""
+    told = env.db.read(lambda s: _told(s, host_id, vm_ids))
+    absent = set(env.links.to(told.host.url, fence).ask(told.ask, timeout_s=ASK_S).absent)
+    have = [told.versions[uuid] for uuid in sorted(told.versions) if uuid not in absent]
+
+    def note(s: Session) -> None:
+        for vm_id, version in have:
+            security_groups.note_applied(s, vm_id, host_id, version)
+
+    env.db.tx(note)
+
+
+def _told(s: Session, host_id: int, vm_ids: Collection[int]) -> Told:
+    filters = desired.of(s, vm_ids)
+    vms = [s.get_one(Vm, vm_id) for vm_id in sorted(vm_ids)]
+    ask = SetNicFilters(tuple(VmNics(vm.uuid, nic_specs(s, vm, filters[vm.id])) for vm in vms))
+    return Told(s.get_one(Host, host_id), ask, {vm.uuid: (vm.id, filters[vm.id].version) for vm in vms})
+
+
+def started(run: Run[Env, P], vm_id: int, host_id: int, spec: DomainSpec) -> None:
+    """Note which filters a VM has that was started, and tell its host what changed meanwhile."""
+    version = max((nic.filter.version for nic in spec.nics if nic.filter), default=0)
+    if not version:
+        return
+
+    def note(s: Session) -> bool:
+        security_groups.note_applied(s, vm_id, host_id, version)
+        return security_groups.wanted(s, [vm_id]).get(vm_id, 0) > version
+
+    if run.env.db.tx(note):
+        arrived(run, vm_id, host_id)
+
+
+def arrived(run: Run[Env, P], vm_id: int, host_id: int) -> None:
+    """Tell a host the filters of a VM that runs there now; if it does not answer, it is told later."""
+    if not run.env.db.read(lambda s: security_groups.wanted(s, [vm_id])):
+        return
+    try:
+        tell(run.env, host_id, [vm_id], run.fence)
+    except TegarError as e:
+        if not e.retry:
+            raise
