@@ -234,6 +234,14 @@ def test_zones_without_security_groups_refuse_them(cloud: Cloud) -> None:
     assert refused.value.code == 431
 
 
+def test_a_zone_is_made_with_security_groups_or_without(cloud: Cloud) -> None:
+    wish = {"networktype": "Advanced", "dns1": "9.9.9.9", "internaldns1": "9.9.9.9"}
+
+    made = cloud.api("createZone", name="guarded", securitygroupenabled=True, **wish)["zone"]
+    assert made["securitygroupsenabled"] is True
+    assert cloud.api("createZone", name="open", **wish)["zone"]["securitygroupsenabled"] is False
+
+
 def test_groups_are_found_by_name_and_by_vm(place: Place) -> None:
     vm = place.in_web()
     place.vm("b")

@@ -30,6 +30,7 @@ from tegar.store.networks import Network, Nic, VlanRange
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.security_groups import SecurityGroup, SecurityRule
 from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
@@ -75,7 +76,7 @@ def furnish(cloud: Cloud) -> Furnished:
               (("victim", victim), ("user", found.user), ("boss", found.boss))}  # fmt: skip
     public_range(cloud)
     for name, who in (("victim", victim), ("user", found.user), ("boss", found.boss)):
-        things[name] |= _rules(cloud, who, name)
+        things[name] |= _rules(cloud, who, name) | _security(who, name)
     for n, (name, who) in enumerate((("victim", victim), ("user", found.user), ("boss", found.boss)), 10):
         things[name] |= _vpc(cloud, who, name, n)
     cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
@@ -179,6 +180,17 @@ def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
         LoadBalancer: [lb], StickinessPolicy: [stick["stickinesspolicy"][0]["id"]],
         HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
     }  # fmt: skip
+
+
+def _security(who: Caller, name: str) -> Rows:
+    """Let somebody own a security group with rules of both directions."""
+    group = who.api("createSecurityGroup", name=f"{name}-in", description="x")["securitygroup"]["id"]
+    within = who.do("authorizeSecurityGroupIngress", securitygroupid=group, protocol="icmp", icmptype=-1, icmpcode=-1,
+                    cidrlist="10.0.0.0/8")["securitygroup"]["ingressrule"]  # fmt: skip
+    out = who.do("authorizeSecurityGroupEgress", securitygroupid=group, **{
+        "usersecuritygrouplist[0].account": who.name, "usersecuritygrouplist[0].group": "default",
+    })["securitygroup"]["egressrule"]  # fmt: skip
+    return {SecurityGroup: [group], SecurityRule: [rule["ruleid"] for rule in (*within, *out)]}
 
 
 def _things(cloud: Cloud, who: Caller, name: str) -> Rows:

@@ -30,7 +30,7 @@ def guarded(cloud: Cloud, name: str = "guarded", *, vlan: int = 120, third: int 
     made = cloud.api(
         "createNetwork", name=name, displaytext=name, zoneid=cloud.zone.zone, networkofferingid=offering,
         physicalnetworkid=cloud.zone.physical_network, vlan=vlan, gateway=f"10.2.{third}.1", netmask="255.255.255.0",
-        startip=f"10.2.{third}.10", endip=f"10.2.{third}.99",
+        startip=f"10.2.{third}.10", endip=f"10.2.{third}.99", networkdomain=f"{name}.internal",
     )  # fmt: skip
     uuid: str = made["network"]["id"]
     return uuid

@@ -39,7 +39,7 @@ export function act(noun, action, rows) {
     given: [...Object.keys(action.sends ?? {}), ...Object.keys(action.fixed ?? {})],
     asks: action.asks,
     needs: action.needs,
-    options: action.options,
+    options: { ...action.options, ...action.offers?.(rows[0]) },
     picks: action.picks?.(rows[0]),
     submit: go,
   });

@@ -86,7 +86,7 @@ export function valuesOf(fields) {
 
 /** Return a field for a parameter: ``{element, values}``. */
 export function field(p, { asked = true, needed = false, options, pick, label, help: says } = {}) {
-  const source = pick ?? sourceOf(p);
+  const source = options ? null : (pick ?? sourceOf(p));
   const must = p.required || needed;
   const id = freshId();
   const help = h("small", { id: `${id}-help` }, says ?? helpOf(p));
@@ -101,7 +101,7 @@ export function field(p, { asked = true, needed = false, options, pick, label, h
 
   if (source && p.type === "list") return many(p, source, name, help);
   if (source) return plain(choose(source, common, must));
-  if (options) return plain(select(common, options.map((o) => [o, o]), must));
+  if (options) return plain(select(common, options.map((o) => (Array.isArray(o) ? o : [o, o])), must));
   if (p.type === "boolean" && asked) {
     const box = h("input", { ...common, type: "checkbox", required: false });
     const element = h("div", { class: "field tick" }, h("label", { for: id, title: p.name }, box, name), help);
