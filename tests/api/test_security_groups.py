@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from support.cloud import ApiError, Caller, Cloud
+from support.cloud import ApiError, Caller, Cloud, JobFailed
 from support.grouped import filter_of, guarded, guarded_zone, guest, rules_of
+from tegar.kernel.db import fire
 from tegar.loop import filter_repair
+from tegar.model.host import Event
 from tegar.model.rule import Match, Protocol
 from tegar.model.spec import SecurityRules
+from tegar.store.hosts import Host
 
 
 class Place:
@@ -46,6 +49,12 @@ class Place:
 @pytest.fixture
 def place(cloud: Cloud) -> Place:
     return Place(cloud)
+
+
+def away(cloud: Cloud, host: str, event: Event) -> None:
+    """Let a host fall silent, or answer again."""
+    cloud.world.faults(host).connected = event is Event.ANSWERED
+    cloud.db.tx(lambda s: fire(s, s.query(Host).filter_by(name=host).one(), event))
 
 
 def tcp(port: int, *cidrs: str, out: bool = False) -> Match:
@@ -234,6 +243,49 @@ def test_zones_without_security_groups_refuse_them(cloud: Cloud) -> None:
     assert refused.value.code == 431
 
 
+def test_a_host_that_is_away_holds_up_no_job_and_is_told_when_it_is_back(place: Place) -> None:
+    vm = place.in_web()
+    away(place.cloud, "h1", Event.SILENT)
+    away(place.cloud, "h2", Event.SILENT)
+
+    place.allow(cidrlist="10.0.0.0/8")
+    filter_repair.round(place.cloud.env)
+    assert place.shown()["ingressrule"]
+    assert rules_of(place.cloud, vm["id"]) == SecurityRules()
+
+    for name in ("h1", "h2"):
+        away(place.cloud, name, Event.ANSWERED)
+    filter_repair.round(place.cloud.env)
+    assert rules_of(place.cloud, vm["id"]).ingress == (tcp(80, "10.0.0.0/8"),)
+
+
+def test_a_rule_that_a_host_does_not_obey_never_was(place: Place) -> None:
+    vm = place.in_web()
+    for name in ("h1", "h2"):
+        place.cloud.world.faults(name).connected = False
+
+    with pytest.raises(JobFailed):
+        place.allow(cidrlist="10.0.0.0/8")
+
+    for name in ("h1", "h2"):
+        place.cloud.world.faults(name).connected = True
+    filter_repair.round(place.cloud.env)
+    assert place.shown()["ingressrule"] == []
+    assert rules_of(place.cloud, vm["id"]) == SecurityRules()
+
+
+def test_a_rule_that_comes_while_a_vm_moves_is_in_force_when_it_has(place: Place) -> None:
+    vm = place.in_web()
+    moving = place.alice.cloud.admin.api("migrateVirtualMachine", virtualmachineid=vm["id"])
+    coming = place.alice.api("authorizeSecurityGroupIngress", securitygroupid=place.group["id"], protocol="all",
+                             cidrlist="10.0.0.0/8")  # fmt: skip
+
+    place.cloud.job(moving)
+    place.alice.job(coming)
+
+    assert rules_of(place.cloud, vm["id"]).ingress == (Match(Protocol.ALL, ("10.0.0.0/8",)),)
+
+
 def test_a_zone_is_made_with_security_groups_or_without(cloud: Cloud) -> None:
     wish = {"networktype": "Advanced", "dns1": "9.9.9.9", "internaldns1": "9.9.9.9"}
 
@@ -250,6 +302,8 @@ def test_groups_are_found_by_name_and_by_vm(place: Place) -> None:
     assert [g["name"] for g in found] == ["web"]
     assert place.alice.api("listSecurityGroups", keyword="we")["count"] == 1
     assert place.alice.api("listSecurityGroups")["count"] == 2
+    inside = place.alice.api("listVirtualMachines", securitygroupid=place.group["id"])
+    assert [shown["id"] for shown in inside["virtualmachine"]] == [vm["id"]]
     assert place.cloud.as_user("bob").api("listSecurityGroups") == {}
 
 

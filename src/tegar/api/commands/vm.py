@@ -23,7 +23,7 @@ from tegar.store.images import Template
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import ServiceOffering
 from tegar.store.pools import Pool
-from tegar.store.security_groups import SecurityGroup
+from tegar.store.security_groups import SecurityGroup, SecurityMember
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 from tegar.store.zones import Cluster, Pod, Zone
@@ -52,6 +52,7 @@ class ListVirtualMachines(OwnedList):
     key_pair: str | None = param("with this SSH key", default=None)
     group_id: str | None = param("groups have no ids here: matches nothing", default=None)
     affinity_group_id: AffinityGroup | None = param("in this affinity group", default=None)
+    security_group_id: SecurityGroup | None = param("in this security group", default=None)
     ha_enable: bool | None = param("with high availability or without", default=None, roles=ADMINS)
     display_vm: bool | None = param("shown or hidden ones", default=None, roles=ADMIN)
     user_data: bool | None = param("with id: show its user data too", default=None)
@@ -98,6 +99,9 @@ class ListVirtualMachines(OwnedList):
         if self.affinity_group_id is not None:
             members = select(AffinityMember.vm_id)
             stmt = stmt.where(Vm.id.in_(members.where(AffinityMember.group_id == self.affinity_group_id.id)))
+        if self.security_group_id is not None:
+            guarded = select(SecurityMember.vm_id)
+            stmt = stmt.where(Vm.id.in_(guarded.where(SecurityMember.group_id == self.security_group_id.id)))
         if self.key_pair:
             stmt = stmt.where(("," + Vm.key_names + ",").contains(f",{self.key_pair},", autoescape=True))
         if self.ha_enable is not None:

@@ -30,6 +30,7 @@ export default {
     { title: "May come in", of: (row) => row.ingressrule, columns: columns("From") },
     { title: "May go out", of: (row) => row.egressrule, columns: columns("To") },
   ],
+  related: [{ noun: "vm", by: "securitygroupid" }],
   creates: [{ command: "createSecurityGroup", title: "Add security group", asks: ["name", "description"] }],
   actions: [
     { command: "authorizeSecurityGroupIngress", title: "Let in", sends: { securitygroupid: "id" }, asks: ["protocol", "startport", "endport", "icmptype", "icmpcode", "cidrlist"], options: { protocol: ["tcp", "udp", "icmp", "all"] }, note: "Nothing else comes in." },
