@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from support.cloud import Cloud
 from support.databases import BOTH, Databases
 from support.mariadb import MariaDb, why_not
 from tegar.kernel.clock import ManualClock
-from tegar.kernel.db import Db
+from tegar.kernel.db import Base, Db
 from tegar.sim.world import World
 
 
@@ -25,6 +26,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parts.options(parser)
+
+
+def pytest_collection_finish() -> None:
+    """Take the thousands of collected tests out of sight of the garbage collector.
+
+    Going through them stops the process for seconds, which MariaDB takes for a frozen one and ends its transaction.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Forget the statements that mappers keep for each database's engine, long after the database is gone."""
+    for mapper in Base.registry.mappers:
+        mapper._compiled_cache.clear()
 
 
 @pytest.hookimpl(tryfirst=True)
