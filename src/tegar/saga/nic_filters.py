@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel import log
@@ -17,9 +18,9 @@ from tegar.kernel.errors import TegarError
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
 from tegar.model.spec import DomainSpec
-from tegar.saga.desired import nic_filters as desired
+from tegar.model.vm import HOLDS_HOST
 from tegar.saga.env import Env
-from tegar.saga.spec import nic_specs
+from tegar.saga.spec import nic_specs, nics_of_domain
 from tegar.store import security_groups
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
@@ -81,10 +82,17 @@ def tell(env: Env, host_id: int, vm_ids: Collection[int], fence: Fence | None = 
 
 
 def _told(s: Session, host_id: int, vm_ids: Collection[int]) -> Told:
-    filters = desired.of(s, vm_ids)
-    vms = [s.get_one(Vm, vm_id) for vm_id in sorted(vm_ids)]
-    ask = SetNicFilters(tuple(VmNics(vm.uuid, nic_specs(s, vm, filters[vm.id])) for vm in vms))
-    return Told(s.get_one(Host, host_id), ask, {vm.uuid: (vm.id, filters[vm.id].version) for vm in vms})
+    versions = security_groups.wanted(s, vm_ids)  # first: rules may be newer than it says, and never older
+    stmt = select(Vm).where(Vm.id.in_(vm_ids), Vm.state.in_(HOLDS_HOST)).order_by(Vm.id)
+    vms = {vm.id: vm for vm in s.scalars(stmt)}
+    nics = {vm_id: nics_of_domain(s, vm_id) for vm_id in vms}
+    specs = {nic.nic_uuid: nic for nic in nic_specs(s, [nic for some in nics.values() for nic in some])}
+    ask = SetNicFilters(
+        tuple(VmNics(vm.uuid, tuple(specs[nic.uuid] for nic in nics[vm.id])) for vm in vms.values())
+    )
+    return Told(
+        s.get_one(Host, host_id), ask, {vm.uuid: (vm.id, versions.get(vm.id, 0)) for vm in vms.values()}
+    )
 
 
 def started(run: Run[Env, P], vm_id: int, host_id: int, spec: DomainSpec) -> None:

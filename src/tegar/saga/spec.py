@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicFilter, NicSpec
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec
 from tegar.saga.desired import nic_filters
-from tegar.saga.desired.nic_filters import Filters
 from tegar.store import networks, volumes
-from tegar.store.networks import Network
+from tegar.store.networks import Network, Nic
 from tegar.store.pools import Pool
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
@@ -39,24 +40,21 @@ def domain_spec(s: Session, vm: Vm) -> DomainSpec:
         cpu_mhz=vm.cpu_mhz,
         memory_bytes=vm.memory_bytes,
         disks=tuple(disk_spec(v, pools[v.pool_id]) for v in disks if v.pool_id is not None),
-        nics=nic_specs(s, vm, nic_filters.of(s, [vm.id])[vm.id]),
+        nics=nic_specs(s, nics_of_domain(s, vm.id)),
     )
 
 
-def nic_specs(s: Session, vm: Vm, filters: Filters) -> tuple[NicSpec, ...]:
-    """Return the NICs of a VM with what they may send and receive."""
-    nics = networks.nics_of(s, vm.id)
-    nets = {
-        n.id: n for n in s.scalars(select(Network).where(Network.id.in_({nic.network_id for nic in nics})))
-    }
+def nics_of_domain(s: Session, vm_id: int) -> Sequence[Nic]:
+    """Return the NICs that a VM runs with."""
+    return networks.nics_of(s, vm_id)
+
+
+def nic_specs(s: Session, nics: Sequence[Nic]) -> tuple[NicSpec, ...]:
+    """Return NICs of VMs with what they may send and receive; a fixed number of queries."""
+    ids = {nic.network_id for nic in nics}
+    nets = {n.id: n for n in s.scalars(select(Network).where(Network.id.in_(ids)))}
+    filters = nic_filters.of(s, nics)
     return tuple(
-        NicSpec(
-            nic.uuid,
-            network_spec(nets[nic.network_id]),
-            nic.mac,
-            nic.ip,
-            nic.device_id,
-            filters.nics.get(nic.id, NicFilter()),
-        )
+        NicSpec(nic.uuid, network_spec(nets[nic.network_id]), nic.mac, nic.ip, nic.device_id, filters[nic.id])
         for nic in nics
     )

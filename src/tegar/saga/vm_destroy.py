@@ -162,11 +162,7 @@ def _leave_groups(run: Destroy) -> None:
     def work(s: Session) -> list[int]:
         if s.get_one(Vm, run.params.vm_id).state != State.EXPUNGING:
             return []
-        left = [group.id for group in security_groups.of_vm(s, run.params.vm_id)]
-        security_groups.touch(s, left)
-        naming = security_groups.naming(s, left)
-        security_groups.want_again(s, naming)
-        return security_groups.members(s, naming)
+        return security_groups.addresses_change(s, run.params.vm_id)
 
     told = run.env.db.tx(work)
     if told:

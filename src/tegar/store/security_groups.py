@@ -230,6 +230,15 @@ def put(s: Session, vm_id: int, group_ids: Iterable[int]) -> None:
     s.flush()
 
 
+def addresses_change(s: Session, vm_id: int) -> list[int]:
+    """Count a change of the groups that let a VM in by one of its own; return the VMs that are to hear of it."""
+    mine = [group.id for group in of_vm(s, vm_id)]
+    touch(s, mine)
+    letting = naming(s, mine)
+    want_again(s, letting)
+    return members(s, letting)
+
+
 def leave(s: Session, vm_id: int) -> None:
     """Take a VM that is gone out of all groups; who names them has counted that change when it began to go."""
     s.execute(delete(SecurityMember).where(SecurityMember.vm_id == vm_id))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy import select
@@ -23,34 +22,26 @@ GOING = (State.EXPUNGING, State.EXPUNGED)
 Members = dict[int, list[tuple[str, Network]]]
 
 
-@dataclass(frozen=True)
-class Filters:
-    """The filters of a VM's NICs by their ids, and the version that they are of."""
-
-    version: int
-    nics: dict[int, NicFilter]
-
-
-def of(s: Session, vm_ids: Collection[int]) -> dict[int, Filters]:
-    """Return the filters of VMs' NICs; a fixed number of queries.
+def of(s: Session, nics: Sequence[Nic]) -> dict[int, NicFilter]:
+    """Return the filters of VMs' NICs by their ids; a fixed number of queries.
 
     A NIC in a network with security groups lets nothing in that no group of its VM lets in, also when there is none.
     """
+    vm_ids = {nic.vm_id for nic in nics if nic.vm_id is not None}
     versions = security_groups.wanted(s, vm_ids)
     groups = security_groups.groups_of(s, vm_ids)
     rules = security_groups.rules(s, {group_id for some in groups.values() for group_id in some})
     named = {rule.other_id for some in rules.values() for rule in some if rule.other_id is not None}
-    stmt = select(Nic, Network).join(Network, Network.id == Nic.network_id)
-    plugged = [(nic, net) for nic, net in s.execute(stmt.where(Nic.vm_id.in_(vm_ids), live(Nic)))]
-    guarded = security_groups.guarded(s, {network.id for _, network in plugged})
     known = _members(s, named) if named else {}
-    found: dict[int, dict[int, NicFilter]] = {vm_id: {} for vm_id in vm_ids}
-    for nic, network in plugged:
+    guarded = security_groups.guarded(s, {nic.network_id for nic in nics})
+    nets = {network.id: network for network in s.scalars(select(Network).where(Network.id.in_(guarded)))}
+    found = {}
+    for nic in nics:
         vm_id = nic.vm_id or 0
         mine = [rule for group_id in groups[vm_id] for rule in rules[group_id]]
-        judged = _rules(mine, network, known) if network.id in guarded else None
-        found[vm_id][nic.id] = NicFilter(groups=judged, version=versions.get(vm_id, 0))
-    return {vm_id: Filters(versions.get(vm_id, 0), nics) for vm_id, nics in found.items()}
+        judged = _rules(mine, nets[nic.network_id], known) if nic.network_id in nets else None
+        found[nic.id] = NicFilter(groups=judged, version=versions.get(vm_id, 0))
+    return found
 
 
 def _members(s: Session, group_ids: Collection[int]) -> Members:
