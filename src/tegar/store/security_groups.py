@@ -208,7 +208,7 @@ def behind(s: Session, vm_ids: Collection[int] | None = None) -> dict[int, list[
         stmt = stmt.where(Vm.id.in_(vm_ids))
     found: dict[int, list[int]] = defaultdict(list)
     for host_id, vm_id in s.execute(stmt.order_by(Vm.host_id, Vm.id)):
-        found[host_id].append(vm_id)
+        found[host_id or 0].append(vm_id)
     return found
 
 
