@@ -31,6 +31,7 @@ from tegar.store.nic_addresses import NicAddress
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.security_groups import SecurityGroup, SecurityRule
 from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
@@ -76,7 +77,7 @@ def furnish(cloud: Cloud) -> Furnished:
               (("victim", victim), ("user", found.user), ("boss", found.boss))}  # fmt: skip
     public_range(cloud)
     for name, who in (("victim", victim), ("user", found.user), ("boss", found.boss)):
-        things[name] |= _rules(cloud, who, name)
+        things[name] |= _rules(cloud, who, name) | _security(who, name)
     for n, (name, who) in enumerate((("victim", victim), ("user", found.user), ("boss", found.boss)), 10):
         things[name] |= _vpc(cloud, who, name, n)
     cloud.api("createServiceOffering", name="theirs only", displaytext="x", cpunumber=1, cpuspeed=100, memory=128,
@@ -183,6 +184,17 @@ def _rules(cloud: Cloud, who: Caller, name: str) -> Rows:
         HealthPolicy: [check["healthcheckpolicy"][0]["id"]], SslCert: [cloud.db.tx(keep)],
         NicAddress: [more],
     }  # fmt: skip
+
+
+def _security(who: Caller, name: str) -> Rows:
+    """Let somebody own a security group with rules of both directions."""
+    group = who.api("createSecurityGroup", name=f"{name}-in", description="x")["securitygroup"]["id"]
+    within = who.do("authorizeSecurityGroupIngress", securitygroupid=group, protocol="icmp", icmptype=-1, icmpcode=-1,
+                    cidrlist="10.0.0.0/8")["securitygroup"]["ingressrule"]  # fmt: skip
+    out = who.do("authorizeSecurityGroupEgress", securitygroupid=group, **{
+        "usersecuritygrouplist[0].account": who.name, "usersecuritygrouplist[0].group": "default",
+    })["securitygroup"]["egressrule"]  # fmt: skip
+    return {SecurityGroup: [group], SecurityRule: [rule["ruleid"] for rule in (*within, *out)]}
 
 
 def _things(cloud: Cloud, who: Caller, name: str) -> Rows:

@@ -70,6 +70,15 @@ OUR_FIELDS = {
     ("listTrafficTypes", "kvmnetworklabel"): "as traffictype; ansible compares it",
 }
 
+OUR_FIELDS |= {
+    (
+        f"authorizeSecurityGroup{direction}",
+        name,
+    ): "the protocol's servers answer with the group and the new rules in it"
+    for direction in ("Ingress", "Egress")
+    for name in ("id", "name", "description", "domain", "domainid", "ingressrule", "egressrule")
+}
+
 # Lists that are empty in every cloud of this release.
 EMPTY = {
     "listAsyncJobs": "jobs that have not ended; asked in a test of its own",

@@ -64,6 +64,8 @@ MAP_IDS: dict[tuple[str, str], dict[str, type[Row]]] = {
     ("assignToLoadBalancerRule", "vmidipmap"): {"vmid": Vm},
     ("removeFromLoadBalancerRule", "vmidipmap"): {"vmid": Vm},
     ("createLBStickinessPolicy", "param"): {},
+    ("authorizeSecurityGroupIngress", "usersecuritygrouplist"): {},
+    ("authorizeSecurityGroupEgress", "usersecuritygrouplist"): {},
 }
 
 # What required text parameters get.

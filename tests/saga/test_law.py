@@ -14,6 +14,7 @@ import saga.cases_infra
 import saga.cases_network
 import saga.cases_network_life
 import saga.cases_nics
+import saga.cases_security
 import saga.cases_vpc  # noqa: F401 - registers them
 from saga.law import CASES, Case, Watcher, points, state_of, submit
 from support.cloud import Cloud

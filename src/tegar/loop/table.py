@@ -12,6 +12,7 @@ from tegar.kernel.loop import Loop
 from tegar.loop import (
     bmc_state,
     expunge,
+    filter_repair,
     guest_health,
     health,
     host_pulse,
@@ -48,6 +49,7 @@ class Loops:
             self.vm_power,
             self._loop("guest_health", 10, lambda: guest_health.round(env)),
             self._loop("router_repair", 5, lambda: router_repair.round(env)),
+            self._loop("filter_repair", 2, lambda: filter_repair.round(env)),
             self._loop("network_gc", 10, network_gc.Collector(env).round),
             self._loop("stuck_jobs", 30, lambda: stuck_jobs.round(env, retry_stuck)),
             self._loop("expunge", 60, lambda: expunge.round(env)),

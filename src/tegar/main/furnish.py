@@ -68,6 +68,7 @@ def _zone(api: Client) -> str:
             dns1="9.9.9.9",
             internaldns1="9.9.9.9",
             domain="tegar.test",
+            securitygroupenabled=True,
         )["zone"]
     return str(found["id"])
 

@@ -34,6 +34,7 @@ from tegar.store.nic_addresses import NicAddress
 from tegar.store.offerings import DiskOffering, NetworkOffering, ServiceOffering
 from tegar.store.pools import Pool
 from tegar.store.routers import Router
+from tegar.store.security_groups import SecurityGroup, SecurityRule
 from tegar.store.segments import DedicatedRange
 from tegar.store.servers import Server
 from tegar.store.vms import Vm
@@ -45,7 +46,7 @@ R = TypeVar("R", bound=Row)
 
 OWNED: tuple[type[Row], ...] = (
     Vm, Volume, SshKey, AffinityGroup, FirewallRule, ForwardingRule, LoadBalancer, StickinessPolicy, HealthPolicy,
-    SslCert, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb,
+    SslCert, Vpc, PrivateGateway, StaticRoute, InternalBalancer, InternalLb, SecurityGroup, SecurityRule,
 )  # fmt: skip
 OPERATORS: tuple[type[Row], ...] = (
     Pod, Cluster, Host, Pool, ImageStore, PhysicalNetwork, TrafficType, Provider, RouterElement, VlanRange,

@@ -18,7 +18,7 @@ from tegar.model.template import State as TemplateState
 from tegar.model.units import GIB
 from tegar.model.vm import Event
 from tegar.model.volume import Kind
-from tegar.ops import admission, affinity, job, nic, restart_policy
+from tegar.ops import admission, affinity, job, nic, restart_policy, security_group
 from tegar.ops.ctx import Ctx
 from tegar.ops.nic import NicWish
 from tegar.saga.vm_deploy import DEPLOY_VM
@@ -29,6 +29,7 @@ from tegar.store.hosts import Host
 from tegar.store.images import Template
 from tegar.store.keys import SshKey
 from tegar.store.offerings import DiskOffering, ServiceOffering
+from tegar.store.security_groups import SecurityGroup
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 from tegar.store.zones import Zone
@@ -57,6 +58,7 @@ class Wish:
     details: dict[str, str] = field(default_factory=dict)
     group: str | None = None
     affinity: list[AffinityGroup] = field(default_factory=list)
+    security: list[SecurityGroup] = field(default_factory=list)
     start: bool = True
 
 
@@ -115,6 +117,8 @@ def deploy(ctx: Ctx, wish: Wish) -> SagaRow:
     _add_nics(ctx, vm, wish)
     _add_volumes(ctx, vm, wish)
     affinity.join(ctx, vm, wish.affinity)
+    if wish.security:
+        security_group.join(ctx, vm, wish.security)
     restart_policy.obey(ctx, vm, wish.details)
     ctx.note("VM.CREATE", f"Deploying VM {vm.name}", vm, state="Started")
     if not wish.start:

@@ -133,6 +133,9 @@ def _must_be_offered(ctx: Ctx, wish: NetworkWish) -> None:
         raise Denied("Only an administrator can create shared networks")
     if offering.for_vpc:
         raise Refused(f"Network offering {offering.name} is of tiers of VPCs: give vpcid")
+    if offering.offers("SecurityGroup") and not wish.zone.security_groups:
+        why = f"network offering {offering.name} is for zones made with securitygroupenabled=true"
+        raise Refused(f"Zone {wish.zone.name} has no security groups: {why}")
     zones = [z for z in offering.zone_ids.split(",") if z]
     if zones and str(wish.zone.id) not in zones:
         raise Refused(f"Network offering {offering.name} is not offered in zone {wish.zone.name}")

@@ -22,7 +22,7 @@ from tegar.saga.nic_add import ADD_NIC, AddNic
 from tegar.saga.nic_address import ADD_ADDRESS, REMOVE_ADDRESS, ChangeAddress
 from tegar.saga.nic_remove import REMOVE_NIC, RemoveNic
 from tegar.saga.rule_change import write
-from tegar.store import networks, nic_addresses, routers
+from tegar.store import networks, nic_addresses, routers, security_groups
 from tegar.store.accounts import Account
 from tegar.store.addresses import PublicAddress, State
 from tegar.store.networks import Network, Nic
@@ -289,6 +289,7 @@ def change_address(ctx: Ctx, nic: Nic, want_ip: str) -> SagaRow:
     routers.want_again(ctx.s, network.group_id)
     _must_be_free_of_rules(ctx, nic, nic.ip)
     before, nic.ip = nic.ip, _take(ctx, network, nic, want_ip)
+    security_groups.addresses_change(ctx.s, vm.id)
     networks.give_back(ctx.s, nic.id, before)
     for address in _came_with(ctx, nic):
         address.guest_ip = nic.ip

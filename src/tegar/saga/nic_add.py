@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.vm import HOLDS_HOST
-from tegar.saga import nic_leave
+from tegar.saga import nic_filters, nic_leave
 from tegar.saga.env import Env
 from tegar.saga.network_implement import implement_in
 from tegar.saga.nic_reach import plug_in, take_out
@@ -32,7 +32,8 @@ def accepted(run: Adding) -> None:
 
 
 def withdraw(run: Adding) -> None:
-    """The NIC is gone, and routers hear of it."""
+    """The NIC is gone; who lets the VM in by its address, and routers, hear of it."""
+    nic_filters.addresses_changed(run, run.params.vm_id)
 
     def work(s: Session) -> int:
         nic = s.get_one(Nic, run.params.nic_id)
@@ -61,6 +62,7 @@ def plug(run: Adding) -> None:
         Refused: the VM was expunged meanwhile.
     """
     plug_in(run, run.params.vm_id, run.params.nic_id)
+    nic_filters.addresses_changed(run, run.params.vm_id)
 
 
 def unplug(run: Adding) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from tegar.kernel.errors import Refused
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.rule import RuleState
+from tegar.saga import nic_filters
 from tegar.saga.env import Env
 from tegar.saga.nic_reach import every, reach
 from tegar.store import networks
@@ -86,6 +87,7 @@ def _filter(run: Changing, state: RuleState) -> None:
 
     vm_id = run.params.vm_id
     reach(run, vm_id, every(vm_id), lambda driver, uuid, nics, via: driver.filter_nics(uuid, nics, via), note)
+    nic_filters.addresses_changed(run, vm_id)
 
 
 def say_removed(run: Changing) -> None:

@@ -18,14 +18,13 @@ from tegar.driver.registry import HYPERVISORS
 from tegar.kernel.errors import AgentRefused, NotYet, Refused
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Link
-from tegar.model.network import PLUGGED, NicState
+from tegar.model.network import NicState
 from tegar.model.spec import NicSpec
 from tegar.model.vm import State as VmState
 from tegar.saga import place
 from tegar.saga.env import Env
 from tegar.saga.place import HostLost
-from tegar.saga.spec import nic_specs
-from tegar.store import networks
+from tegar.saga.spec import nic_specs, nics_of_domain
 from tegar.store.networks import Nic
 from tegar.store.vms import Vm
 
@@ -62,7 +61,7 @@ def one(nic_id: int) -> Gather:
 
 def every(vm_id: int) -> Gather:
     """Return what gathers all NICs that a domain has."""
-    return lambda s: [nic for nic in networks.nics_of(s, vm_id) if nic.state in PLUGGED]
+    return lambda s: nics_of_domain(s, vm_id)
 
 
 def plug_in(run: Run[Env, P], vm_id: int, nic_id: int) -> None:

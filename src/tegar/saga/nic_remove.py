@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from tegar.kernel.db import live
 from tegar.kernel.saga import Run, Saga, Step
 from tegar.model.network import LEAVING, NicState
-from tegar.saga import nic_leave
+from tegar.saga import nic_filters, nic_leave
 from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.saga.nic_reach import plug_in, take_out
@@ -76,12 +76,14 @@ def know_again(run: Removing) -> None:
 def unplug(run: Removing) -> None:
     """Take it out of the running VM and wait until the guest let go."""
     take_out(run, run.params.vm_id, run.params.nic_id)
+    nic_filters.addresses_changed(run, run.params.vm_id)
 
 
 def plug_again(run: Removing) -> None:
     """Plug it in again, should it have gone; one of a VM that is gone stays away."""
     if not run.env.db.read(lambda s: s.get_one(Nic, run.params.nic_id).removed_s):
         plug_in(run, run.params.vm_id, run.params.nic_id)
+        nic_filters.addresses_changed(run, run.params.vm_id)
 
 
 def say_removed(run: Removing) -> None:

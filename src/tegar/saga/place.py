@@ -19,6 +19,7 @@ from tegar.kernel.saga import Run
 from tegar.kernel.wire import Link
 from tegar.model.lease import Permit, Proof
 from tegar.model.spec import DomainSpec
+from tegar.saga import nic_filters
 from tegar.saga.env import Env, link
 from tegar.store import vms
 from tegar.store.hosts import Hold, Host
@@ -130,7 +131,9 @@ def start(run: Run[Env, P], vm_id: int, host_id: int, spec_of: Callable[[Session
         return vm.hypervisor, spec_of(s, vm), right is not None and locks_linger(s, vm.zone_id)
 
     kind, spec, unlocked = run.env.db.read(what)
-    return ask(run, vm_id, host_id, lambda via: HYPERVISORS[kind].start(spec, via, right, unlocked=unlocked))
+    port = ask(run, vm_id, host_id, lambda via: HYPERVISORS[kind].start(spec, via, right, unlocked=unlocked))
+    nic_filters.started(run, vm_id, host_id, spec)
+    return port
 
 
 def confirmed(run: Run[Env, P], vm_id: int) -> int:
@@ -200,6 +203,7 @@ def resume(run: Run[Env, P], vm: Vm, host_id: int) -> None:
     """
     right = raised(run, vm.id, host_id)
     ask(run, vm.id, host_id, lambda via: HYPERVISORS[vm.hypervisor].resume(vm.uuid, via, right))
+    nic_filters.arrived(run, vm.id, host_id)
 
 
 def runs(run: Run[Env, P], vm: Vm, host_id: int) -> bool:

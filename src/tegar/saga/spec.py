@@ -8,8 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.model.network import PLUGGED
-from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicFilter, NicSpec
-from tegar.store import networks, nic_addresses, volumes
+from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec
+from tegar.saga.desired import nic_filters
+from tegar.store import networks, volumes
 from tegar.store.networks import Network, Nic
 from tegar.store.pools import Pool
 from tegar.store.vms import Vm
@@ -29,34 +30,9 @@ def disk_spec(volume: Volume, pool: Pool) -> DiskSpec:
     return DiskSpec(volume.uuid, pool.spec(), volume.size_bytes, volume.device_id or 0)
 
 
-def nic_spec(s: Session, nic: Nic) -> NicSpec:
-    """Return a NIC of a VM."""
-    (spec,) = nic_specs(s, [nic])
-    return spec
-
-
-def nic_specs(s: Session, nics: Sequence[Nic]) -> tuple[NicSpec, ...]:
-    """Return NICs of VMs with what they may send; a fixed number of queries."""
-    ids = {nic.network_id for nic in nics}
-    nets = {n.id: n for n in s.scalars(select(Network).where(Network.id.in_(ids)))}
-    more = nic_addresses.of_nics(s, [nic.id for nic in nics])
-    return tuple(
-        NicSpec(
-            nic.uuid,
-            network_spec(nets[nic.network_id]),
-            nic.mac,
-            nic.ip,
-            nic.device_id,
-            NicFilter(ips=nic_addresses.usable(more.get(nic.id, ()))),
-        )
-        for nic in nics
-    )
-
-
 def domain_spec(s: Session, vm: Vm) -> DomainSpec:
     """Return a VM with the disks that have a place and its NICs."""
     disks = [v for v in volumes.of_vm(s, vm.id) if v.pool_id is not None]
-    nics = [nic for nic in networks.nics_of(s, vm.id) if nic.state in PLUGGED]
     pools = {p.id: p for p in s.scalars(select(Pool).where(Pool.id.in_({v.pool_id for v in disks})))}
     return DomainSpec(
         uuid=vm.uuid,
@@ -65,5 +41,21 @@ def domain_spec(s: Session, vm: Vm) -> DomainSpec:
         cpu_mhz=vm.cpu_mhz,
         memory_bytes=vm.memory_bytes,
         disks=tuple(disk_spec(v, pools[v.pool_id]) for v in disks if v.pool_id is not None),
-        nics=nic_specs(s, nics),
+        nics=nic_specs(s, nics_of_domain(s, vm.id)),
+    )
+
+
+def nics_of_domain(s: Session, vm_id: int) -> Sequence[Nic]:
+    """Return the NICs that a VM runs with."""
+    return [nic for nic in networks.nics_of(s, vm_id) if nic.state in PLUGGED]
+
+
+def nic_specs(s: Session, nics: Sequence[Nic]) -> tuple[NicSpec, ...]:
+    """Return NICs of VMs with what they may send and receive; a fixed number of queries."""
+    ids = {nic.network_id for nic in nics}
+    nets = {n.id: n for n in s.scalars(select(Network).where(Network.id.in_(ids)))}
+    filters = nic_filters.of(s, nics)
+    return tuple(
+        NicSpec(nic.uuid, network_spec(nets[nic.network_id]), nic.mac, nic.ip, nic.device_id, filters[nic.id])
+        for nic in nics
     )

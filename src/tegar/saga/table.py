@@ -26,6 +26,7 @@ from tegar.saga.router_power import REBOOT_ROUTER, START_ROUTER, STOP_ROUTER
 from tegar.saga.router_rebuild import REBUILD_ROUTERS
 from tegar.saga.rule_apply import APPLY_RULES
 from tegar.saga.rule_change import CHANGE_RULES
+from tegar.saga.security_apply import APPLY_SECURITY
 from tegar.saga.template_delete import DELETE_TEMPLATE
 from tegar.saga.template_fetch import FETCH_TEMPLATE
 from tegar.saga.vm_deploy import DEPLOY_VM
@@ -58,6 +59,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     STOP_ROUTER,
     REBOOT_ROUTER,
     REBUILD_ROUTERS,
+    APPLY_SECURITY,
     DELETE_TEMPLATE,
     FETCH_TEMPLATE,
     DELETE_POOL,

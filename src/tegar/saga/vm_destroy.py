@@ -17,10 +17,10 @@ from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import nic_leave, place
+from tegar.saga import nic_filters, nic_leave, place
 from tegar.saga.env import Env, link
 from tegar.saga.vm_stop import to_stopped
-from tegar.store import affinity, networks, volumes
+from tegar.store import affinity, networks, security_groups, volumes
 from tegar.store.hosts import Host
 from tegar.store.pools import Pool
 from tegar.store.vms import Vm
@@ -140,12 +140,20 @@ def _dead_disks(s: Session, vm_id: int, also: set[int]) -> list[DeadDisk]:
 def leave_networks(run: Destroy) -> None:
     """Give the addresses back and let the routers forget the VM."""
     if run.params.expunge:
+        _leave_groups(run)
         run.env.db.tx(lambda s: _drop_nics(s, run.params.vm_id, run.env.clock.now_s()))
         nic_leave.tell_routers(run, run.result(say_destroyed))
 
 
+def _leave_groups(run: Destroy) -> None:
+    """Let the hosts of VMs that let this one in hear that it is going, before others can have its addresses."""
+    if run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id).state == State.EXPUNGING):
+        nic_filters.addresses_changed(run, run.params.vm_id)
+
+
 def _drop_nics(s: Session, vm_id: int, now_s: float) -> None:
     if s.get_one(Vm, vm_id).state == State.EXPUNGING:
+        security_groups.leave(s, vm_id)
         nic_leave.drop(s, networks.nics_of(s, vm_id), now_s)
 
 

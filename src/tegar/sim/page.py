@@ -112,6 +112,7 @@ def _guest(guest: Guest) -> dict[str, Any]:
         "cpus": guest.spec.cpus,
         "disks": list(guest.disks),
         "nics": sorted((n.mac, n.ip) for n in guest.spec.nics),
+        "rules": {n.mac: str(n.filter.groups) for n in guest.spec.nics if n.filter and n.filter.groups},
     }
 
 

@@ -7,7 +7,7 @@ from tegar.kernel.command import ADMIN, UUID, Command, param
 from tegar.kernel.errors import BadParameter, NoSuchEntity, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.units import GIB
-from tegar.ops import access, affinity, default_network, deploy
+from tegar.ops import access, affinity, default_network, deploy, security_group
 from tegar.ops.ctx import Ctx
 from tegar.ops.deploy import Wish
 from tegar.ops.nic import NicWish
@@ -18,6 +18,7 @@ from tegar.store.hosts import Host
 from tegar.store.images import Template
 from tegar.store.networks import Network
 from tegar.store.offerings import DiskOffering, ServiceOffering
+from tegar.store.security_groups import SecurityGroup
 from tegar.store.vms import Vm
 from tegar.store.zones import Zone
 
@@ -53,6 +54,10 @@ class DeployVirtualMachine(Command):
     group: str | None = param("put it in this group", default=None)
     affinity_group_ids: list[AffinityGroup] | None = param("affinity groups to be in", default=None)
     affinity_group_names: list[str] | None = param("or their names, in the VM's account", default=None)
+    security_group_ids: list[SecurityGroup] | None = param(
+        "security groups to be in; by default the account's own, where networks have them", default=None
+    )
+    security_group_names: list[str] | None = param("or their names, in the VM's account", default=None)
     details: dict[str, str] | None = param(
         "cpuNumber, memory (MB) and cpuSpeed of a custom offering; ha.priority (0 first to 4), ha.ready (agent or "
         "tcp:PORT), ha.ready.timeout (s), ha.guest.action (none, reset, restart) and ha.depends.on (ids of VMs)",
@@ -67,6 +72,7 @@ class DeployVirtualMachine(Command):
         if self.hypervisor and self.hypervisor.lower() not in ("any", self.template_id.hypervisor.lower()):
             raise BadParameter("hypervisor", f"the template is for {self.template_id.hypervisor}")
         owner = access.owner(ctx, self.account, self.domain_id)
+        nics = self._nics(ctx, owner)
         return deploy.deploy(
             ctx,
             Wish(
@@ -74,7 +80,7 @@ class DeployVirtualMachine(Command):
                 zone=self.zone_id,
                 template=self.template_id,
                 offering=self.service_offering_id,
-                nics=self._nics(ctx, owner),
+                nics=nics,
                 name=self.name_ or None,
                 display_name=self.display_name,
                 user_data=self.user_data,
@@ -86,6 +92,14 @@ class DeployVirtualMachine(Command):
                 details=self.details or {},
                 group=self.group,
                 affinity=affinity.chosen(ctx, owner, self.affinity_group_ids, self.affinity_group_names),
+                security=security_group.chosen(
+                    ctx,
+                    owner,
+                    self.zone_id,
+                    [nic.network for nic in nics],
+                    self.security_group_ids,
+                    self.security_group_names,
+                ),
                 start=self.start_vm,
             ),
         )

@@ -14,7 +14,7 @@ from tegar.kernel.errors import Refused
 from tegar.kernel.page import Page, matches
 from tegar.kernel.saga import SagaRow
 from tegar.model.vm import State
-from tegar.ops import access, deploy
+from tegar.ops import access, deploy, security_group
 from tegar.ops import vm as ops
 from tegar.ops.ctx import Ctx
 from tegar.store.affinity import AffinityGroup, AffinityMember
@@ -23,6 +23,7 @@ from tegar.store.images import Template
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import ServiceOffering
 from tegar.store.pools import Pool
+from tegar.store.security_groups import SecurityGroup, SecurityMember
 from tegar.store.vms import Vm
 from tegar.store.volumes import Volume
 from tegar.store.zones import Cluster, Pod, Zone
@@ -51,6 +52,7 @@ class ListVirtualMachines(OwnedList):
     key_pair: str | None = param("with this SSH key", default=None)
     group_id: str | None = param("groups have no ids here: matches nothing", default=None)
     affinity_group_id: AffinityGroup | None = param("in this affinity group", default=None)
+    security_group_id: SecurityGroup | None = param("in this security group", default=None)
     ha_enable: bool | None = param("with high availability or without", default=None, roles=ADMINS)
     display_vm: bool | None = param("shown or hidden ones", default=None, roles=ADMIN)
     user_data: bool | None = param("with id: show its user data too", default=None)
@@ -97,6 +99,9 @@ class ListVirtualMachines(OwnedList):
         if self.affinity_group_id is not None:
             members = select(AffinityMember.vm_id)
             stmt = stmt.where(Vm.id.in_(members.where(AffinityMember.group_id == self.affinity_group_id.id)))
+        if self.security_group_id is not None:
+            guarded = select(SecurityMember.vm_id)
+            stmt = stmt.where(Vm.id.in_(guarded.where(SecurityMember.group_id == self.security_group_id.id)))
         if self.key_pair:
             stmt = stmt.where(("," + Vm.key_names + ",").contains(f",{self.key_pair},", autoescape=True))
         if self.ha_enable is not None:
@@ -251,10 +256,15 @@ class UpdateVirtualMachine(Command):
     cleanup_details: bool = param("remove all details", default=False)
     display_vm: bool | None = param("show it to users", default=None, roles=ADMIN)
     delete_protection: bool | None = param("refuse to destroy it", default=None)
+    security_group_ids: list[SecurityGroup] | None = param(
+        "be in these security groups and no others; it must be Stopped", default=None
+    )
+    security_group_names: list[str] | None = param("or their names, in the VM's account", default=None)
 
     def run(self, ctx: Ctx) -> Vm:
         vm = self.id
         access.must_operate(ctx, vm)
+        security_group.change(ctx, vm, self.security_group_ids, self.security_group_names)
         if self.name_ and self.name_ != vm.name:
             ops.rename(ctx, vm, self.name_)
         if self.user_data is not None:

@@ -35,6 +35,9 @@ class CreateZone(Command):
     domain: str | None = param("DNS domain of guest networks", default=None)
     allocation_state: str = param("Enabled or Disabled", default="Disabled", choices=STATES)
     local_storage_enabled: bool = param("whether VMs may live on hosts' own disks", default=False)
+    security_group_enabled: bool = param(
+        "whether its shared networks can have security groups; fixed", default=False
+    )
 
     def run(self, ctx: Ctx) -> Zone:
         zone = Zone(
@@ -48,6 +51,7 @@ class CreateZone(Command):
             network_domain=self.domain,
             allocation=self.allocation_state,
             local_storage=self.local_storage_enabled,
+            security_groups=self.security_group_enabled,
         )
         return ops.create(ctx, zone)
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from tegar.api.views.affinity import GroupOfVm, groups_of_vms
 from tegar.api.views.base import date, load, path_of, uuid_of
 from tegar.api.views.nic import NicView, nic_view
+from tegar.api.views.security_group import SecurityGroupOfVm, security_groups_of_vms
 from tegar.kernel.db import live
 from tegar.model.vm import HOLDS_HOST
 from tegar.ops.ctx import Ctx
@@ -73,7 +74,7 @@ class VmView(TypedDict, total=False):
     osdisplayname: str | None
     rootdeviceid: int
     rootdevicetype: str
-    securitygroup: list[dict[str, Any]]
+    securitygroup: list[SecurityGroupOfVm]
     affinitygroup: list[GroupOfVm]
     nic: list[NicView]
     ipaddress: str | None
@@ -151,7 +152,7 @@ def vms(ctx: Ctx, rows: Sequence[Vm]) -> list[VmView]:
     systems = load(s, OsType, (t.os_type_id for t in templates.values()))
     hosts = load(s, Host, (r.host_id for r in rows)) if ctx.is_admin else {}
     nics, stats = _nics(ctx, rows), _stats(ctx, rows)
-    groups = groups_of_vms(ctx, rows)
+    groups, security = groups_of_vms(ctx, rows), security_groups_of_vms(ctx, rows)
     views: list[VmView] = []
     for r in rows:
         domain, template, offering = domains[r.domain_id], templates[r.template_id], offerings[r.offering_id]
@@ -189,7 +190,7 @@ def vms(ctx: Ctx, rows: Sequence[Vm]) -> list[VmView]:
             "osdisplayname": system.description if system else None,
             "rootdeviceid": 0,
             "rootdevicetype": "ROOT",
-            "securitygroup": [],
+            "securitygroup": security[r.id],
             "affinitygroup": groups[r.id],
             "nic": nics[r.id],
             "ipaddress": _main_ip(nics[r.id]),

@@ -27,6 +27,7 @@ import os_type from "./os_type.js";
 import physical_network from "./physical_network.js";
 import pod from "./pod.js";
 import pool from "./pool.js";
+import security_group from "./security_group.js";
 import server from "./server.js";
 import private_gateway from "./private_gateway.js";
 import proof from "./proof.js";
@@ -48,7 +49,7 @@ import zone from "./zone.js";
 export const GROUPS = [
   ["Compute", [vm, template, service_offering, ssh_key, affinity]],
   ["Storage", [volume, disk_offering, pool, image_store]],
-  ["Network", [network, router, vpc, acl, private_gateway, address, firewall, egress, forwarding, balancer, certificate, network_offering, vpc_offering]],
+  ["Network", [network, router, vpc, acl, private_gateway, address, firewall, egress, security_group, forwarding, balancer, certificate, network_offering, vpc_offering]],
   ["Infrastructure", [host, cluster, pod, zone]],
   ["High availability", [lease, restart, proof, failover, check, witness]],
   ["Cloud", [event, job, domain, account, user, setting, server]],

@@ -10,7 +10,7 @@ import { toast } from "../toast.js";
 
 const BY_CARD = ["zoneid", "templateid", "serviceofferingid", "networkids"];
 const ASKED = ["name", "keypairs", "userdata", "rootdisksize", "diskofferingid", "size", "startvm", "hostid"];
-const NOT_HERE = ["keypair", "iptonetworklist", "affinitygroupnames", "hypervisor", "account", "domainid"];
+const NOT_HERE = ["keypair", "iptonetworklist", "affinitygroupnames", "securitygroupnames", "hypervisor", "account", "domainid"];
 
 /** Show the form; returns ``{element, stop}``. */
 export function deployPage() {

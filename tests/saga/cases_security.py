@@ -1,0 +1,67 @@
+"""The worlds of security groups."""
+
+from __future__ import annotations
+
+from saga.law import Allowed, Case, case
+from support.cloud import Cloud
+from support.grouped import guarded, guarded_zone, guest
+from support.picture import Picture
+
+
+def _first(cloud: Cloud, command: str, key: str, **params: str) -> str:
+    found: str = cloud.api(command, listall=True, **params)[key][0]["id"]
+    return found
+
+
+def _group(cloud: Cloud) -> str:
+    return _first(cloud, "listSecurityGroups", "securitygroup", securitygroupname="web")
+
+
+def members(cloud: Cloud) -> None:
+    """Build a network with a VM of Alice's group on each host, which lets the other one in."""
+    guarded_zone(cloud, memory_bytes=3 << 30)
+    network, alice = guarded(cloud), cloud.as_user()
+    alice.api("createSecurityGroup", name="web")
+    for name in ("a", "b"):
+        guest(cloud, alice, network, name, securitygroupnames="web")
+    alice.do("authorizeSecurityGroupIngress", securitygroupname="web",
+             **{"usersecuritygrouplist[0].account": "alice", "usersecuritygrouplist[0].group": "web"})  # fmt: skip
+
+
+def authorize(cloud: Cloud) -> None:
+    """Let the world in."""
+    cloud.api("authorizeSecurityGroupIngress", securitygroupid=_group(cloud), protocol="tcp", startport=80, endport=80,
+              cidrlist="0.0.0.0/0,10.0.0.0/8")  # fmt: skip
+
+
+def revoke(cloud: Cloud) -> None:
+    """Let the other member in no more."""
+    (group,) = cloud.api("listSecurityGroups", id=_group(cloud))["securitygroup"]
+    cloud.api("revokeSecurityGroupIngress", id=group["ingressrule"][0]["ruleid"])
+
+
+def _vm(cloud: Cloud) -> str:
+    return _first(cloud, "listVirtualMachines", "virtualmachine", name="a")
+
+
+def destroy(cloud: Cloud) -> None:
+    """Leave nothing of a member."""
+    cloud.api("destroyVirtualMachine", id=_vm(cloud), expunge=True)
+
+
+def migrate(cloud: Cloud) -> None:
+    """Move a member."""
+    cloud.api("migrateVirtualMachine", virtualmachineid=_vm(cloud))
+
+
+def _removed(before: Picture, after: Picture) -> None:
+    for key in set(after["db"]["security_rule"]) - set(before["db"]["security_rule"]):
+        assert after["db"]["security_rule"].pop(key)["removed_s"] is not None
+
+
+GONE = Allowed("a rule that never came into force is kept for history, marked removed", _removed)
+
+case(Case("security.apply", members, authorize, "authorize", (GONE,)))
+case(Case("security.apply", members, revoke, "revoke", (GONE,)))
+case(Case("vm.destroy", members, destroy, "in-groups"))
+case(Case("vm.migrate", members, migrate, "in-groups"))
