@@ -17,6 +17,8 @@ from tegar.kernel.clock import ManualClock
 from tegar.kernel.db import Base, Db
 from tegar.sim.world import World
 
+FULL_ENOUGH = 20  # collections of the young since the last of all: some hundred thousand objects
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -29,19 +31,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Take the thousands of collected tests out of sight of the garbage collector.
+    """Take the thousands of collected tests out of the garbage collector's sight, and let full collections wait.
 
-    Going through them stops the process for seconds, which MariaDB takes for a frozen one and ends its transaction.
+    One stops the process, for seconds on a busy machine, which MariaDB takes for a frozen process and ends its
+    transaction.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
-    """Forget the statements that mappers keep for each database's engine, long after the database is gone."""
+    """Tidy up where no transaction is open: what mappers compiled for a database that is gone, and garbage."""
     for mapper in Base.registry.mappers:
         mapper._compiled_cache.clear()
+    if gc.get_count()[2] > FULL_ENOUGH:
+        gc.collect()
 
 
 @pytest.hookimpl(tryfirst=True)
