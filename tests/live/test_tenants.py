@@ -311,7 +311,7 @@ class Guarded:
     def from_router(self, vm: Any, path: str = "") -> str:
         """Return what the network's router finds at a VM, empty when it finds nothing."""
         router = self.world.first("listRouters", "router", networkid=self.network["id"], listall=True)
-        words = ["ip", "netns", "exec", f"tgr-{router['id'][:8]}", "curl", "-s", "-m", str(NEVER_S)]
+        words = ["ip", "netns", "exec", f"tgr-{router['id'][:8]}", "curl", "-sf", "-m", str(NEVER_S)]
         url = f"http://{vm['nic'][0]['ipaddress']}/{path}"
         return str(self.world.built.hosts[router["hostname"]].run([*words, url]).stdout)
 
