@@ -211,6 +211,46 @@ def test_a_member_on_another_network_counts_unless_its_address_is_anothers_here(
     assert rules_of(place.cloud, vm["id"]).ingress == (tcp(80, f"{there['nic'][0]['ipaddress']}/32"),)
 
 
+def test_a_member_is_let_in_by_all_addresses_that_it_has_at_the_moment(place: Place) -> None:
+    beside = guarded(place.cloud, "beside", vlan=121, third=1)
+    vm = place.in_web()
+    place.allow(**{"usersecuritygrouplist[0].account": "alice", "usersecuritygrouplist[0].group": "default"})
+    client = place.vm("b")
+    first = client["nic"][0]
+
+    def let_in() -> list[str]:
+        filter_repair.round(place.cloud.env)
+        (match,) = rules_of(place.cloud, vm["id"]).ingress
+        return sorted(cidr.removesuffix("/32") for cidr in match.sources)
+
+    second = place.alice.do("addIpToNic", nicid=first["id"])["nicsecondaryip"]
+    assert let_in() == sorted([first["ipaddress"], second["ipaddress"]])
+    place.alice.do("removeIpFromNic", id=second["id"])
+    assert let_in() == [first["ipaddress"]]
+
+    place.alice.do("addNicToVirtualMachine", virtualmachineid=client["id"], networkid=beside)
+    added = place.alice.api("listNics", virtualmachineid=client["id"], networkid=beside)["nic"][0]
+    assert let_in() == sorted([first["ipaddress"], added["ipaddress"]])
+    place.alice.do("removeNicFromVirtualMachine", virtualmachineid=client["id"], nicid=added["id"])
+    assert let_in() == [first["ipaddress"]]
+
+    place.alice.do("stopVirtualMachine", id=client["id"])
+    place.alice.do("updateVmNicIp", nicid=first["id"], ipaddress="10.2.0.77")
+    assert let_in() == ["10.2.0.77"]
+
+
+def test_a_vm_that_comes_to_a_network_with_groups_is_in_its_accounts_default(place: Place) -> None:
+    assert place.cloud.zone
+    vm = guest(place.cloud, place.alice, place.cloud.zone.network)
+
+    place.alice.do("addNicToVirtualMachine", virtualmachineid=vm["id"], networkid=place.network)
+
+    (shown,) = place.alice.api("listVirtualMachines", id=vm["id"])["virtualmachine"]
+    assert [group["name"] for group in shown["securitygroup"]] == ["default"]
+    assert filter_of(place.cloud, vm["id"], 0).groups is None
+    assert filter_of(place.cloud, vm["id"], 1).groups == SecurityRules()
+
+
 def test_networks_without_security_groups_have_none(place: Place) -> None:
     assert place.cloud.zone
     plain = place.cloud.zone.network

@@ -54,14 +54,38 @@ def migrate(cloud: Cloud) -> None:
     cloud.api("migrateVirtualMachine", virtualmachineid=_vm(cloud))
 
 
+def _nic(cloud: Cloud) -> str:
+    return _first(cloud, "listNics", "nic", virtualmachineid=_vm(cloud))
+
+
+def second_address(cloud: Cloud) -> None:
+    """Give a member a secondary address, which the other one lets in too."""
+    cloud.api("addIpToNic", nicid=_nic(cloud))
+
+
+def with_second_address(cloud: Cloud) -> None:
+    """Build the two, one of which has a secondary address."""
+    members(cloud)
+    cloud.do("addIpToNic", nicid=_nic(cloud))
+
+
+def no_second_address(cloud: Cloud) -> None:
+    """Take it away again."""
+    (nic,) = cloud.api("listNics", virtualmachineid=_vm(cloud))["nic"]
+    cloud.api("removeIpFromNic", id=nic["secondaryip"][0]["id"])
+
+
 def _removed(before: Picture, after: Picture) -> None:
-    for key in set(after["db"]["security_rule"]) - set(before["db"]["security_rule"]):
-        assert after["db"]["security_rule"].pop(key)["removed_s"] is not None
+    for table in ("security_rule", "nic_address"):
+        for key in set(after["db"][table]) - set(before["db"][table]):
+            assert after["db"][table].pop(key)["removed_s"] is not None
 
 
-GONE = Allowed("a rule that never came into force is kept for history, marked removed", _removed)
+GONE = Allowed("a rule or an address that never came is kept for history, marked removed", _removed)
 
 case(Case("security.apply", members, authorize, "authorize", (GONE,)))
 case(Case("security.apply", members, revoke, "revoke", (GONE,)))
 case(Case("vm.destroy", members, destroy, "in-groups"))
 case(Case("vm.migrate", members, migrate, "in-groups"))
+case(Case("nic.address.add", members, second_address, "in-groups", (GONE,)))
+case(Case("nic.address.remove", with_second_address, no_second_address, "in-groups"))

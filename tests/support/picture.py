@@ -20,6 +20,7 @@ NOT_COLUMNS = {
     "epoch",  # of VMs: it only grows, also with what is undone
     "epoch_name",
     "applied",
+    "base",  # of filters: it only grows
     "desired",  # of routers: it only grows, also with what is undone
     "updated_s",
     "password_hash",

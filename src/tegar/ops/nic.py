@@ -14,7 +14,7 @@ from tegar.model.errors import Denied, Exists, OutOfAddresses
 from tegar.model.network import JOINABLE, NicState
 from tegar.model.rule import RuleState
 from tegar.model.vm import State as VmState
-from tegar.ops import elastic, job
+from tegar.ops import elastic, job, security_group
 from tegar.ops import rule as rules
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
@@ -117,7 +117,8 @@ def add(ctx: Ctx, vm: Vm, want: NicWish) -> SagaRow:
         Exists, OutOfAddresses: as ``give`` says.
     """
     _settled(ctx, vm)
-    must_fit(want, ctx.s.get_one(Account, vm.account_id), ctx.s.get_one(Zone, vm.zone_id))
+    owner = ctx.s.get_one(Account, vm.account_id)
+    must_fit(want, owner, ctx.s.get_one(Zone, vm.zone_id))
     has = networks.nics_of(ctx.s, vm.id)
     if any(nic.network_id == want.network.id for nic in has):
         raise Refused(f"VM {vm.name} has a NIC in network {want.network.name} already")
@@ -125,6 +126,7 @@ def add(ctx: Ctx, vm: Vm, want: NicWish) -> SagaRow:
     device_id = next((i for i in range(MAX_NICS) if i not in taken), None)
     if device_id is None:
         raise Refused(f"VM {vm.name} has {MAX_NICS} NICs, which is the most")
+    security_group.must_join(ctx, vm, owner, want.network)
     nic = give(ctx, vm, want, device_id=device_id, is_default=not has, state=NicState.ADDING)
     _meet(ctx, vm)
     ctx.note(

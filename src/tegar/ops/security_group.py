@@ -162,7 +162,7 @@ def _why_none(zone: Zone) -> str:
 
 
 def join(ctx: Ctx, vm: Vm, groups: Sequence[SecurityGroup]) -> None:
-    """Put a VM that runs nowhere into these groups and no others; who names them, or did, hears of it."""
+    """Put a VM that runs nowhere, or was in none, into these groups and no others; who names them, or did, hears of it."""
     before = {group.id for group in security_groups.of_vm(ctx.s, vm.id)}
     after = {group.id for group in groups}
     security_groups.touch(ctx.s, before - after)
@@ -170,6 +170,12 @@ def join(ctx: Ctx, vm: Vm, groups: Sequence[SecurityGroup]) -> None:
         raise Stale  # one was deleted since it was read
     security_groups.put(ctx.s, vm.id, after)
     security_groups.want_again(ctx.s, security_groups.naming(ctx.s, before ^ after))
+
+
+def must_join(ctx: Ctx, vm: Vm, owner: Account, network: Network) -> None:
+    """Put a VM that is in no group into its account's default one when it comes to a network that has groups."""
+    if security_groups.guarded(ctx.s, [network.id]) and not security_groups.of_vm(ctx.s, vm.id):
+        join(ctx, vm, [default(ctx, owner)])
 
 
 def change(ctx: Ctx, vm: Vm, groups: list[SecurityGroup] | None, names: list[str] | None) -> None:

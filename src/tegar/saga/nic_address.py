@@ -12,7 +12,7 @@ from tegar.model.rule import RuleState
 from tegar.saga import nic_filters
 from tegar.saga.env import Env
 from tegar.saga.nic_reach import every, reach
-from tegar.store import networks
+from tegar.store import networks, security_groups
 from tegar.store.nic_addresses import NicAddress
 
 
@@ -86,6 +86,7 @@ def _filter(run: Changing, state: RuleState) -> None:
         row.state = state
 
     vm_id = run.params.vm_id
+    run.env.db.tx(lambda s: security_groups.count(s, vm_id))
     reach(run, vm_id, every(vm_id), lambda driver, uuid, nics, via: driver.filter_nics(uuid, nics, via), note)
     nic_filters.addresses_changed(run, vm_id)
 

@@ -213,7 +213,7 @@ def behind(s: Session, vm_ids: Collection[int] | None = None) -> dict[int, list[
 
 
 def put(s: Session, vm_id: int, group_ids: Iterable[int]) -> None:
-    """Make a VM that runs nowhere a member of these groups and no others; its version grows.
+    """Make a VM a member of these groups and no others; its version grows.
 
     The caller has touched the groups, those of before too, and counts a change of those that name them.
     """
@@ -228,6 +228,12 @@ def put(s: Session, vm_id: int, group_ids: Iterable[int]) -> None:
         s.execute(insert(SecurityMember).values(vm_id=vm_id, group_id=group_id))
     row.base += max(0, before - wanted(s, [vm_id])[vm_id]) + 1
     s.flush()
+
+
+def count(s: Session, vm_id: int) -> None:
+    """Count a change of a VM's own filters, so that its host takes no older ones after them."""
+    mine = update(VmFilter).where(VmFilter.vm_id == vm_id).values(base=VmFilter.base + 1)
+    s.execute(mine.execution_options(synchronize_session=False))
 
 
 def addresses_change(s: Session, vm_id: int) -> list[int]:
