@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 WORTH_TELLING_S = 0.25
 
 
@@ -53,8 +52,13 @@ def noticed(asked: Sequence[Sequence[float | None]], took: Mapping[str, Any], fa
     answers = sorted(done_s for _, done_s in asked if done_s is not None)
     mine = [(sent_s, done_s) for sent_s, done_s in asked if sent_s is not None and sent_s >= fault_s]
     slow = [done_s - sent_s for sent_s, done_s in mine if done_s is not None]
-    found = {whose: gaps(times, fault_s, whose) for whose, times in (("requests", answers), ("transfer", took["times"]))}
-    longest_s = {f"{whose}_gap_s": max((gap.length_s for gap in its), default=0.0) for whose, its in found.items()}
+    found = {
+        whose: gaps(times, fault_s, whose)
+        for whose, times in (("requests", answers), ("transfer", took["times"]))
+    }
+    longest_s = {
+        f"{whose}_gap_s": max((gap.length_s for gap in its), default=0.0) for whose, its in found.items()
+    }
     facts = {
         "gap_s": max(longest_s.values()),
         **longest_s,

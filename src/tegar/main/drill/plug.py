@@ -6,7 +6,9 @@ Its NIC is plugged into the segment as a router's is; one that was there before 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import suppress
 
 from tegar.agent import child
 from tegar.agent.segment.links import ip
@@ -40,6 +42,10 @@ def plug(bridge: str, vlan: int, mac: str, address: str, gateway: str) -> None:
 def unplug() -> None:
     """Take it away; one that is not there is no error."""
     HostSegments().unplug(END)
+    ip("link", "del", END)
+    for pid in ip("netns", "pids", SPACE).out.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
     ip("netns", "del", SPACE)
 
 

@@ -18,7 +18,7 @@ from tegar.lab.cloud import LabHost
 from tegar.lab.errors import LabError
 from tegar.lab.topology import GUEST, PUBLIC
 from tegar.main.client import ApiFailed
-from tegar.main.drill import plug, story
+from tegar.main.drill import story
 from tegar.main.drill.holders import Holders, longest_shared_s
 from tegar.main.drill.marks import ANSWER, END, FAULT, PAUSE, START, Mark, Run
 from tegar.main.drill.noticed import Noticed, noticed
@@ -68,7 +68,7 @@ def pair_loss(root: Path, options: Options, say: Say) -> list[Run]:
 
 def single_loss(root: Path, options: Options, say: Say) -> list[Run]:
     """The host of a router that is alone loses its power: the gap until it answers from another host."""
-    return _all(root, options, say, redundant=False, hurt=_lose_host)
+    return _all(root, options, say, redundant=False, hurt=_lose_host, figure="requests_gap_s")
 
 
 def guest_partition(root: Path, options: Options, say: Say) -> list[Run]:
@@ -121,7 +121,7 @@ def _one(network: Tenant, number: int, hurt: Hurt, figure: str) -> Run:
     lost = 0
     for it in seen:
         facts |= it.facts
-        failure = failure or it.failure
+        failure = failure or (it.failure if network.count > 1 else "")
         lost = it.lost
         round.marks += [Mark(g.from_s, PAUSE, f"no {g.whose} for {g.length_s:.2f} s") for g in it.gaps]
     _mark_holders(round, began_s)
@@ -195,7 +195,9 @@ def _lose_host(round: Round, at: list[str]) -> dict[str, float]:
     fault_s = round.mark(FAULT, f"{victim.name} loses its power")
     victim.power_off()
     round.await_(
-        lambda: round.holders.first_after(fault_s, victim.name), "another router with the address", TAKEN_OVER_S
+        lambda: round.holders.first_after(fault_s, victim.name),
+        "another router with the address",
+        TAKEN_OVER_S,
     )
     taken_s = round.holders.first_after(fault_s, victim.name) or 0.0
     round.await_(lambda: victim.name not in round.tenant.where() and _whole(round), "a whole group elsewhere")
@@ -225,7 +227,9 @@ def _mark_holders(round: Round, since_s: float) -> None:
         if one.to_s >= since_s - 1 and one.holders != before:
             before = one.holders
             what = f"held by {' and '.join(one.holders)}" if one.holders else "nobody holds the addresses"
-            round.marks.append(Mark(one.to_s, FAULT if one.shared else END if not one.holders else START, what))
+            round.marks.append(
+                Mark(one.to_s, FAULT if one.shared else END if not one.holders else START, what)
+            )
 
 
 def _told(stage: Stage, since_s: float) -> list[Mark]:

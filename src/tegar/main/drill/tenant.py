@@ -79,16 +79,22 @@ class Tenant:
         Raises:
             DrillError: it does not come up.
         """
-        words = [host.guest_bridge, str(self.vlan), self.guest_mac, f"{self.guest_ip}/{self.prefix_len}", self.gateway]
+        words = [
+            host.guest_bridge,
+            str(self.vlan),
+            self.guest_mac,
+            f"{self.guest_ip}/{self.prefix_len}",
+            self.gateway,
+        ]
         done = host.run(python("tegar.main.drill.plug", *words))
         if done.returncode != 0:
             raise DrillError(f"the guest cannot be plugged in on {host.name}: {done.stderr[-500:]}")
-        serving = python("tegar.main.drill.traffic", "serve", str(PORT), str(STREAM_PORT))
+        serving = python("tegar.main.bench.traffic", "serve", str(PORT), str(STREAM_PORT))
         return started(host.enter(plug.enter(*serving)))
 
     def outside(self, *words: str) -> subprocess.Popen[str]:
         """Start an end of traffic in the world outside."""
-        return started(self.stage.lab.outside(python("tegar.main.drill.traffic", *words)))
+        return started(self.stage.lab.outside(python("tegar.main.bench.traffic", *words)))
 
 
 def python(module: str, *words: str) -> list[str]:
@@ -135,7 +141,9 @@ def tenant(stage: Stage, *, redundant: bool) -> Tenant:
         network = api("createNetwork", name=name, displaytext=name, zoneid=zone,
                       networkofferingid=_network_offering(api, name, redundant=redundant))["network"]  # fmt: skip
     vm = _vm(api, name, zone, network["id"])
-    ip = api.first("listPublicIpAddresses", "publicipaddress", associatednetworkid=network["id"], listall=True)
+    ip = api.first(
+        "listPublicIpAddresses", "publicipaddress", associatednetworkid=network["id"], listall=True
+    )
     _rules(api, ip, vm)
     made = stage.db.read(lambda s: _tenant(s, stage, network["id"], vm, ip["ipaddress"]))
     if not until(lambda: len(made.where()) == made.count, PATIENCE_S, 0.2):

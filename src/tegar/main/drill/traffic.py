@@ -1,7 +1,7 @@
 """Ends of a drill's traffic, each a process in a namespace: ``python -m tegar.main.drill.traffic ROLE ...``.
 
 ``serve PORT STREAM`` greets back at one port, and at the other sends numbered blocks until it is told the end.
-``ask IP PORT RATE`` greets so often a second, each time anew, whatever became of the greetings before.
+``ask IP PORT RATE [tls]`` greets so often a second, each time anew, whatever became of the greetings before.
 ``take IP STREAM`` reads the blocks.  All say ``ready`` first and go on until their input ends; then ``ask`` prints
 when each greeting was sent and answered, ``take`` when blocks came and whether all did, as JSON.
 Only the standard library is imported here.
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 GREETING = b"hello"
 BLOCK_BYTES, BLOCK_EVERY_S = 8192, 0.01
@@ -79,13 +81,13 @@ def _await_end(conn: socket.socket, told: threading.Event) -> None:
         told.set()
 
 
-def ask(ip: str, port: int, rate: float) -> None:
+def ask(ip: str, port: int, rate: float, *, tls: bool) -> None:
     """Ask until the input ends; print all ``[sent, answered or null]`` in seconds since 1970."""
     stop, found = _input_end(), list[list[float | None]]()
 
     def once() -> None:
         sent_s = time.time()
-        fine = greets(ip, port)
+        fine = greets(ip, port, tls=tls)
         found.append([sent_s, time.time() if fine else None])
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -97,14 +99,28 @@ def ask(ip: str, port: int, rate: float) -> None:
     print(json.dumps(sorted(found, key=lambda pair: pair[0] or 0)), flush=True)
 
 
-def greets(ip: str, port: int, patience_s: float = ANSWER_PATIENCE_S) -> bool:
-    """Return whether a greeting is answered."""
+def greets(ip: str, port: int, *, tls: bool = False) -> bool:
+    """Return whether a greeting is answered; by TLS, with whatever certificate."""
     try:
-        with socket.create_connection((ip, port), timeout=patience_s) as s:
-            s.sendall(GREETING)
-            return s.recv(len(GREETING)) == GREETING
+        with socket.create_connection((ip, port), timeout=ANSWER_PATIENCE_S) as s:
+            if not tls:
+                return _greeted(s)
+            with _anybody().wrap_socket(s) as wrapped:
+                return _greeted(wrapped)
     except OSError:
         return False
+
+
+def _greeted(s: socket.socket) -> bool:
+    s.sendall(GREETING)
+    return s.recv(len(GREETING)) == GREETING
+
+
+@cache
+def _anybody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def take(ip: str, port: int) -> None:
@@ -147,6 +163,6 @@ if __name__ == "__main__":
     if role == "serve":
         serve(int(args[0]), int(args[1]))
     elif role == "ask":
-        ask(args[0], int(args[1]), float(args[2]))
+        ask(args[0], int(args[1]), float(args[2]), tls=args[3:] == ["tls"])
     else:
         take(args[0], int(args[1]))
