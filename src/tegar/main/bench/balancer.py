@@ -103,8 +103,11 @@ def _deaths(stage: Stage, members: list[str], seconds: float) -> dict[str, Any]:
         asked += load.asked
         _spend(GRACE_S)
     failed = [sent_s for sent_s, done_s in asked if sent_s is not None and done_s is None]
-    late = [s for s in failed if not any(d <= s <= d + GRACE_S for d in deaths)]
-    return {"deaths": len(deaths), **_told(asked), "failed_later": len(late)}
+    after_s = [sent_s - max((d for d in deaths if d <= sent_s), default=0.0) for sent_s in failed]
+    return {
+        "deaths": len(deaths), **_told(asked), "last_failed_s": round(max(after_s, default=0.0), 3),
+        "failed_later": sum(s > GRACE_S for s in after_s),
+    }  # fmt: skip
 
 
 def _changes(stage: Stage, seconds: float) -> dict[str, Any]:
@@ -123,9 +126,8 @@ def _changes(stage: Stage, seconds: float) -> dict[str, Any]:
 
 def _told(asked: Asked) -> dict[str, Any]:
     waits = [done_s - sent_s for sent_s, done_s in asked if sent_s is not None and done_s is not None]
-    first_s, last_s = min(sent or 0 for sent, _ in asked), max(sent or 0 for sent, _ in asked)
     return {
-        "requests": len(asked), "failed": len(asked) - len(waits), "per_s": round(len(asked) / (last_s - first_s)),
+        "requests": len(asked), "failed": len(asked) - len(waits),
         "answer_s": figures(waits),
     }  # fmt: skip
 

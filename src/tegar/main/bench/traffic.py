@@ -129,7 +129,7 @@ def take(ip: str, port: int) -> None:
     times, wrong, expected, ended = list[float](), 0, 0, "broken"
     with socket.create_connection((ip, port), timeout=60) as s:
         _ready()
-        threading.Thread(target=lambda: (stop.wait(), s.sendall(b"e")), daemon=True).start()
+        threading.Thread(target=_say_end, args=(stop, s), daemon=True).start()
         try:
             while data := _read(s):
                 number = _NUMBER.unpack(data[: _NUMBER.size])[0]
@@ -154,8 +154,18 @@ def _read(s: socket.socket) -> bytes:
 
 def _input_end() -> threading.Event:
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     return ended
+
+
+def _say_end(stop: threading.Event, s: socket.socket) -> None:
+    stop.wait()
+    s.sendall(b"e")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def main_drill(argv: Sequence[str]) -> int:
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--single", action="store_true", help="router-host-loss: of a router that is alone")
     kinds.add_argument(
-        "--partition", choices=("guest", "public"), help="router-host-loss: a pair that is cut apart on a side"
+        "--partition",
+        choices=("guest", "public"),
+        help="router-host-loss: a pair that is cut apart on a side",
     )
     parser.add_argument("--dir", type=Path, default=Path(".tegar-drill"), help="where cloud and reports are")
     given = parser.parse_args(argv)
