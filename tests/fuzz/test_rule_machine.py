@@ -210,7 +210,7 @@ EXAMPLES = int(os.environ.get("TEGAR_FUZZ_EXAMPLES", "0"))
 
 TestRules = RuleMachine.TestCase
 TestRules.settings = settings(
-    max_examples=EXAMPLES or 8,
+    max_examples=EXAMPLES or 6,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     deadline=None,

@@ -92,20 +92,19 @@ def _end(stage: Stage, at: str, *words: str) -> subprocess.Popen[str]:
 
 def _deaths(stage: Stage, members: list[str], seconds: float) -> dict[str, Any]:
     """Let the host of a member swallow all its packets, again and again; it comes back in between."""
-    deaths, asked = list[float](), list[Sequence[float | None]]()
+    after_s, asked = list[float](), list[Sequence[float | None]]()
     for name in members[:DEATHS]:
         with _load(stage) as load:
             _spend(seconds / DEATHS / 3)
-            deaths.append(time.time())
+            died_s = time.time()
             router.ip("link", "set", stage.name(f"{name}i"), "down")
             _spend(seconds / DEATHS * 2 / 3)
         router.ip("link", "set", stage.name(f"{name}i"), "up")
         asked += load.asked
+        after_s += [sent_s - died_s for sent_s, done_s in load.asked if sent_s is not None and done_s is None]
         _spend(GRACE_S)
-    failed = [sent_s for sent_s, done_s in asked if sent_s is not None and done_s is None]
-    after_s = [sent_s - max((d for d in deaths if d <= sent_s), default=0.0) for sent_s in failed]
     return {
-        "deaths": len(deaths), **_told(asked), "last_failed_s": round(max(after_s, default=0.0), 3),
+        "deaths": DEATHS, **_told(asked), "last_failed_s": round(max(after_s, default=0.0), 3),
         "failed_later": sum(s > GRACE_S for s in after_s),
     }  # fmt: skip
 
