@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from pairs import Pair
 from scenes import INSIDE, NEXT, PUBLIC, SECOND, forward, opening
-from wires import Wire
+from wires import Wire, sh
 
 from support.until import until
 from tegar.agent.router.service import NamespaceRouters
@@ -78,6 +78,16 @@ def test_the_backup_takes_over_and_a_flow_lives_on(pair: Pair) -> None:
     assert result["ended"] == "whole"
     assert result["longest_silence_s"] < 5
     assert pair.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+
+
+def test_a_router_comes_back_on_a_host_that_lost_its_power(pair: Pair) -> None:
+    pair.lose(0)
+    pair.become(Role.UNKNOWN, PRIMARY)
+    sh("ip", "netns", "del", pair.space(0).name)
+
+    pair.want_of(0)
+
+    pair.become(PRIMARY, BACKUP)
 
 
 def test_a_planned_swap_goes_by_priority(pair: Pair) -> None:

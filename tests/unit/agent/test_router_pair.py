@@ -52,3 +52,11 @@ def test_only_the_primary_serves_leases_and_passwords() -> None:
     assert 'iifname "eth-33333333" iifgroup 1 udp dport 67 accept' in rules
     assert "iifgroup 1 ip saddr 10.1.1.0/24 ct status dnat tcp dport 8776 accept" in rules
     assert "iifgroup" not in bundle(ISOLATED, "/r")["rules.nft"]
+
+
+def test_what_one_has_judged_the_other_need_not_judge_again() -> None:
+    def mark(spec: RouterSpec) -> str:
+        return bundle(spec, "/r")["rules.nft"].split("ct mark set ")[1].split()[0]
+
+    assert mark(FIRST) == mark(SECOND)
+    assert mark(FIRST) != mark(replace(FIRST, forwards=()))

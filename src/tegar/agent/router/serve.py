@@ -36,6 +36,7 @@ class Service:
     restart_for: frozenset[str] = frozenset()
     reload_for: tuple[str, ...] = ()  # beginnings of names
     reload: Callable[[Path, Daemon], None] = _hang_up
+    leaves: tuple[str, ...] = ()  # files that keep it from starting again when its host's power was cut
 
 
 def keepalived(home: Path) -> tuple[str, ...]:
@@ -67,10 +68,12 @@ SERVICES = (
         lambda home: ("conntrackd", "-C", f"{home}/current/conntrackd.conf"),
         ready="initialization completed",
         restart_for=frozenset({"conntrackd.conf"}),
+        leaves=("conntrackd.lock", "conntrackd.ctl"),
     ),
     Service(
         "keepalived", "keepalived.conf", keepalived, ready="Entering BACKUP STATE",
         reload_for=("keepalived.conf",),
+        leaves=("keepalived.pid", "vrrp.pid"),
     ),
 )  # fmt: skip
 
@@ -155,6 +158,8 @@ def _bring(space: Namespace, home: Path, spec: RouterSpec, service: Service, cha
         or stale
     ):
         process.stop()
+        for name in service.leaves:
+            (home / name).unlink(missing_ok=True)
         _drop_leases(home, stale)
         process.spawn(space.enter(*service.argv(home)), home / f"{service.name}.log", service.ready)
     elif service.reload_for and (

@@ -11,11 +11,11 @@ from typing import Any
 
 def main_bench(argv: Sequence[str]) -> int:
     """Run ``tegar bench``."""
-    from tegar.main.bench import deploy, leases, router, start
+    from tegar.main.bench import balancer, deploy, leases, router, start
 
     benches: dict[str, Callable[..., dict[str, Any]]] = {
         "start": start.measure, "deploy": deploy.measure, "leases": leases.measure,
-        "router": router.measure,
+        "router": router.measure, "balancer": balancer.measure,
     }  # fmt: skip
     parser = argparse.ArgumentParser(prog="tegar bench", description="Measure.")
     parser.add_argument("name", choices=sorted(benches))
@@ -24,7 +24,10 @@ def main_bench(argv: Sequence[str]) -> int:
     parser.add_argument("--vms", type=int, default=300, help="deploy: how many VMs")
     parser.add_argument("--hosts", type=int, help="how many hosts; deploy: 100, leases: 10000")
     parser.add_argument(
-        "--seconds", type=float, default=30, help="how long; leases: all of it, router: a tenth a measurement"
+        "--seconds",
+        type=float,
+        default=30,
+        help="how long; leases: all of it, router: a tenth a measurement, balancer: a third for each part",
     )
     parser.add_argument("--clients", type=int, default=16, help="deploy: how many callers at once")
     given = parser.parse_args(argv)
@@ -37,6 +40,7 @@ def main_bench(argv: Sequence[str]) -> int:
         "deploy": {"vms": given.vms, "hosts": given.hosts or 100, "clients": given.clients},
         "leases": {"hosts": given.hosts or 10_000, "seconds": given.seconds},
         "router": {"seconds": given.seconds / 10},
+        "balancer": {"seconds": given.seconds / 3},
     }[given.name]
     found = {"bench": given.name, **benches[given.name](say=say, **options)}
     print(json.dumps(found) if given.json else json.dumps(found, indent=2))

@@ -26,7 +26,7 @@ from tegar.model.router import RouterSpec, SubnetSpec, UplinkSpec
 from tegar.model.rule import Balancer, Match, Member, Opening, PortForward, Protocol
 from tegar.model.spec import NetworkSpec
 
-GUEST, WORLD, PUBLIC = "10.88.0.11", "203.0.113.1", "203.0.113.10"
+GUEST, GATEWAY, WORLD, PUBLIC = "10.88.0.11", "10.88.0.1", "203.0.113.1", "203.0.113.10"
 PLAIN_IN, PLAIN_OUT = "10.88.0.254", "203.0.113.254"
 PORT, BALANCED, CHANGED = 5001, 5002, 6000
 RULES, CHANGES, MOST_S = 1000, 20, 1.0
@@ -67,9 +67,9 @@ class Stage:
 
     def go_by(self, *, plain: bool) -> None:
         """Let guest and world reach each other by plain forwarding, or by the router."""
-        inner, outer = (PLAIN_IN, PLAIN_OUT) if plain else ("10.88.0.1", PUBLIC)
-        _ip("-n", self.name("g"), "route", "replace", "default", "via", inner)
-        _ip("-n", self.name("w"), "route", "replace", "10.88.0.0/24", "via", outer)
+        inner, outer = (PLAIN_IN, PLAIN_OUT) if plain else (GATEWAY, PUBLIC)
+        ip("-n", self.name("g"), "route", "replace", "default", "via", inner)
+        ip("-n", self.name("w"), "route", "replace", "10.88.0.0/24", "via", outer)
 
     def want(self, **more: object) -> float:
         """Change the router; return how long that took in seconds."""
@@ -81,9 +81,9 @@ class Stage:
 
 def measure(*, say: Callable[[str], None], seconds: float) -> dict[str, Any]:
     """Measure ratios first, then changes of many rules, then a transfer during changes."""
-    with _stage() as stage, _sinks(stage):
+    with staged() as stage, _sinks(stage):
         balancer = Balancer(str(uuid.uuid4()), PUBLIC, BALANCED, "roundrobin", "tcp", (Member(GUEST, PORT),))
-        stage.want(balancers=(balancer,), openings=(_opening(BALANCED),))
+        stage.want(balancers=(balancer,), openings=(opening(BALANCED),))
         found: dict[str, Any] = {}
         for kind, role in (("throughput", "pour"), ("connections", "connect")):
             found[kind] = _ratios(stage, role, seconds)
@@ -117,7 +117,8 @@ def _ratios(stage: Stage, role: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def _opening(port: int) -> Opening:
+def opening(port: int) -> Opening:
+    """Return what lets everybody to a port of the public address."""
     return Opening(PUBLIC, Match(Protocol.TCP, first_port=port, last_port=port))
 
 
@@ -127,10 +128,10 @@ def _many_rules(stage: Stage) -> dict[str, Any]:
     def forward(n: int) -> PortForward:
         return PortForward(PUBLIC, Protocol.TCP, 10_000 + n, 10_000 + n, GUEST, 20_000 + n, 20_000 + n)
 
-    openings = (*stage.spec.openings, *(_opening(10_000 + n) for n in range(RULES)))
+    openings = (*stage.spec.openings, *(opening(10_000 + n) for n in range(RULES)))
     took_s = stage.want(forwards=tuple(map(forward, range(RULES))), openings=openings)
     more_s = stage.want(
-        forwards=tuple(map(forward, range(RULES + 1))), openings=(*openings, _opening(10_000 + RULES))
+        forwards=tuple(map(forward, range(RULES + 1))), openings=(*openings, opening(10_000 + RULES))
     )
     return {"forwards": RULES, "openings": RULES, "seconds": round(took_s, 3), "one_more_s": round(more_s, 3)}
 
@@ -142,7 +143,7 @@ def _transfer(stage: Stage, seconds: float) -> dict[str, Any]:
         before = stage.spec.openings
         took: list[float] = []
         while running.poll() is None and len(took) < CHANGES:
-            took.append(stage.want(openings=(*before, _opening(CHANGED + len(took)))))
+            took.append(stage.want(openings=(*before, opening(CHANGED + len(took)))))
         said = running.communicate(timeout=120)[0]
     found = json.loads(said) if running.returncode == 0 else {}
     return {
@@ -168,7 +169,7 @@ def _sinks(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _stage() -> Iterator[Stage]:
+def staged() -> Iterator[Stage]:
     """Build it, and take it away again."""
     if os.geteuid() != 0:
         raise SystemExit("the router's measurement makes namespaces: run it as root")
@@ -184,15 +185,15 @@ def _stage() -> Iterator[Stage]:
         finally:
             routers.remove(stage.spec.uuid)
             for what in ("g", "w", "p"):
-                _ip("netns", "del", stage.name(what), check=False)
+                ip("netns", "del", stage.name(what), check=False)
             for side in ("i", "o"):
-                _ip("link", "del", stage.name(side), check=False)
+                ip("link", "del", stage.name(side), check=False)
 
 
 def _spec(tag: str) -> RouterSpec:
     inner, outer = (NetworkSpec(str(uuid.uuid4()), f"tgn{tag}{side}") for side in ("i", "o"))
     subnet = SubnetSpec(
-        network=inner, mac="02:00:00:00:0b:01", ip="10.88.0.1", prefix_len=24, gateway="10.88.0.1",
+        network=inner, mac="02:00:00:00:0b:01", ip=GATEWAY, prefix_len=24, gateway=GATEWAY,
         domain="bench.test", dns=(WORLD,), guests=(),
     )  # fmt: skip
     uplink = UplinkSpec(
@@ -204,25 +205,27 @@ def _spec(tag: str) -> RouterSpec:
 
 def _build(stage: Stage) -> None:
     for side in ("i", "o"):
-        _ip("link", "add", stage.name(side), "type", "bridge")
-        _ip("link", "set", stage.name(side), "up")
+        ip("link", "add", stage.name(side), "type", "bridge")
+        ip("link", "set", stage.name(side), "up")
     for what in ("g", "w", "p"):
-        _ip("netns", "add", stage.name(what))
-    _nic(stage, "g", "i", f"{GUEST}/24")
-    _nic(stage, "w", "o", f"{WORLD}/24")
-    _nic(stage, "p", "i", f"{PLAIN_IN}/24")
-    _nic(stage, "p", "o", f"{PLAIN_OUT}/24")
-    _ip("netns", "exec", stage.name("p"), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        ip("netns", "add", stage.name(what))
+    nic(stage, "g", "i", f"{GUEST}/24")
+    nic(stage, "w", "o", f"{WORLD}/24")
+    nic(stage, "p", "i", f"{PLAIN_IN}/24")
+    nic(stage, "p", "o", f"{PLAIN_OUT}/24")
+    ip("netns", "exec", stage.name("p"), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
 
 
-def _nic(stage: Stage, what: str, side: str, address: str) -> None:
+def nic(stage: Stage, what: str, side: str, address: str) -> None:
+    """Give a namespace a NIC on the inner (``i``) or outer (``o``) bridge."""
     end, link, space = stage.name(f"{what}{side}"), f"to-{side}", stage.name(what)
-    _ip("link", "add", end, "type", "veth", "peer", "name", link, "netns", space)
-    _ip("link", "set", end, "master", stage.name(side), "up")
-    _ip("-n", space, "link", "set", link, "up")
-    _ip("-n", space, "addr", "add", address, "dev", link)
+    ip("link", "add", end, "type", "veth", "peer", "name", link, "netns", space)
+    ip("link", "set", end, "master", stage.name(side), "up")
+    ip("-n", space, "link", "set", link, "up")
+    ip("-n", space, "addr", "add", address, "dev", link)
 
 
-def _ip(*words: str, check: bool = True) -> None:
+def ip(*words: str, check: bool = True) -> None:
+    """Run ``ip``."""
     argv: Sequence[str] = ("ip", *words)
     subprocess.run(argv, check=check, stdout=subprocess.DEVNULL, stderr=None if check else subprocess.DEVNULL)

@@ -36,8 +36,18 @@ def main_drill(argv: Sequence[str]) -> int:
     parser.add_argument("--keep", action="store_true", help="leave the cloud as it is afterwards")
     parser.add_argument("--bmc", action="store_true", help="with baseboard controllers")
     parser.add_argument("--hold", type=float, default=0.0, help="how long a fault lasts, in seconds")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--single", action="store_true", help="router-host-loss: of a router that is alone")
+    kinds.add_argument(
+        "--partition",
+        choices=("guest", "public"),
+        help="router-host-loss: a pair that is cut apart on a side",
+    )
     parser.add_argument("--dir", type=Path, default=Path(".tegar-drill"), help="where cloud and reports are")
     given = parser.parse_args(argv)
+    given.name += "-single" if given.single else f"-partition-{given.partition}" if given.partition else ""
+    if given.name not in DRILLS:
+        parser.error("only router-host-loss knows --single and --partition")
     began_s = time.monotonic()
 
     def say(text: str) -> None:

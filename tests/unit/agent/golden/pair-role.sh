@@ -7,3 +7,6 @@ case "$3" in
 esac
 ip link set eth-33333333 group $group
 echo $role > /r/.role.$$ && mv /r/.role.$$ /r/role
+[ $role = PRIMARY ] || exit 0
+conntrackd -C /r/current/conntrackd.conf -R
+conntrackd -C /r/current/conntrackd.conf -B

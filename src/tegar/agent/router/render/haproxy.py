@@ -9,8 +9,9 @@ from tegar.model.router import RouterSpec
 from tegar.model.rule import Balancer, HealthCheck, Member, Stickiness
 
 FAST = HealthCheck(
-    interval_s=0.3, timeout_s=0.3
+    interval_s=0.25, timeout_s=0.25
 )  # of a balancer without a policy: a dead member is out within 1 s
+DOUBTFUL_S = 0.1  # then the next check comes sooner
 COOKIES = ("LbCookie", "AppCookie")
 NO = ("", "0", "false", "no")
 PEERS_PORT = 10240  # on the loopback: a new process learns there from the old one which client sticks where
@@ -92,6 +93,8 @@ def _ms(seconds: float) -> str:
 def _server(it: Balancer, member: Member, check: HealthCheck) -> str:
     name = f"{member.ip}-{member.port}"
     words = [f"server {name} {member.ip}:{member.port} check inter {_ms(check.interval_s)}"]
+    if it.health is None:
+        words.append(f"fastinter {_ms(DOUBTFUL_S)}")
     words.append(f"fall {check.unhealthy} rise {check.healthy} on-marked-down shutdown-sessions")
     if it.protocol == "tcp-proxy":
         words.append("send-proxy check-send-proxy")

@@ -86,7 +86,11 @@ def _floating(spec: RouterSpec, name: str) -> Iterable[str]:
 
 
 def role_script(spec: RouterSpec, home: str) -> str:
-    """Return what keepalived runs at each change: it notes the role, and lets the primary alone serve leases."""
+    """Return what keepalived runs at each change: it notes the role, and lets the primary alone serve leases.
+
+    A new primary has its flows from the other, of whom it knows no more than what changes: it looks at all of them,
+    or it would tell the other, when that comes back, of flows in no state at all.
+    """
     guests = [link.name for link in links.links(spec) if link.name.startswith(links.GUEST)]
     groups = "".join(f"ip link set {name} group $group\n" for name in guests)
     return (
@@ -99,4 +103,7 @@ def role_script(spec: RouterSpec, home: str) -> str:
         "esac\n"
         f"{groups}"
         f"echo $role > {home}/.role.$$ && mv {home}/.role.$$ {home}/role\n"
+        "[ $role = PRIMARY ] || exit 0\n"
+        f"conntrackd -C {home}/current/conntrackd.conf -R\n"
+        f"conntrackd -C {home}/current/conntrackd.conf -B\n"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tegar.agent.router import links
 from tegar.agent.router.render import acl, doors, nat, traffic
@@ -22,11 +23,21 @@ EVERYTHING = "0.0.0.0/0"
 def rules(spec: RouterSpec) -> str:
     """Return the whole ruleset; counters live on while it is replaced."""
     policy = _policy(spec)
-    mark = f"0x{int(hashlib.sha256(policy.encode()).hexdigest()[:8], 16) | 1:08x}"
+    judged = _policy(_either(spec))
+    mark = f"0x{int(hashlib.sha256(judged.encode()).hexdigest()[:8], 16) | 1:08x}"
     return (
         f"table {TABLE} {{ }}\ndelete table {TABLE}\ntable {TABLE} {{\n{policy.replace(MARK, mark)}}}\n"
         f"{traffic.tables(spec)}"
     )
+
+
+def _either(spec: RouterSpec) -> RouterSpec:
+    """Return the spec as both of a pair have it: what one of them has judged, the other need not judge again."""
+    if not links.is_pair(spec):
+        return spec
+    own = [sorted((net.ip, net.peer_ip)) if net.peer_ip else [net.ip, ""] for net in spec.subnets]
+    subnets = (replace(net, ip=ip, peer_ip=peer) for net, (ip, peer) in zip(spec.subnets, own, strict=True))
+    return replace(spec, subnets=tuple(subnets))
 
 
 def _policy(spec: RouterSpec) -> str:
