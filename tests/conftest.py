@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from support.cloud import Cloud
 from support.databases import BOTH, Databases
 from support.mariadb import MariaDb, why_not
 from tegar.kernel.clock import ManualClock
-from tegar.kernel.db import Db
+from tegar.kernel.db import Base, Db
 from tegar.sim.world import World
+
+FULL_ENOUGH = 20  # collections of the young since the last of all: some hundred thousand objects
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +28,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parts.options(parser)
+
+
+def pytest_collection_finish() -> None:
+    """Take the thousands of collected tests out of the garbage collector's sight, and let full collections wait.
+
+    One stops the process, for seconds on a busy machine, which MariaDB takes for a frozen process and ends its
+    transaction.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Tidy up where no transaction is open: what mappers compiled for a database that is gone, and garbage."""
+    for mapper in Base.registry.mappers:
+        mapper._compiled_cache.clear()
+    if gc.get_count()[2] > FULL_ENOUGH:
+        gc.collect()
 
 
 @pytest.hookimpl(tryfirst=True)

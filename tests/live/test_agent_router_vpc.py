@@ -170,8 +170,8 @@ def test_balancers_of_a_vpc_are_public_or_internal(scene: Scene) -> None:
     web, db = guest_of(scene, "w", WEB), guest_of(scene, "d", DB)
     web.serve("web", 80)
 
-    until(lambda: scene.world.ask(SECOND, 80) == f"web {WEB}.1", "the member is found to be up")
-    assert db.ask(f"{WEB}.200", 80) == f"web {WEB}.1"
+    until(lambda: scene.world.ask(SECOND, 80) == f"web {WEB}.1", "the public balancer finds the member up")
+    until(lambda: db.ask(f"{WEB}.200", 80) == f"web {WEB}.1", "the internal balancer finds the member up")
     assert web.ask(f"{WEB}.200", 80, patience_s=SHORT_S) == ""
 
 
