@@ -15,6 +15,7 @@ from trio_cloud import Trio
 
 from support.until import until
 from tegar.main.client import ApiFailed
+from tegar.main.live import LIMITS_S, Live, perform
 from tegar.main.local import processes
 
 pytestmark = pytest.mark.mariadb
@@ -187,3 +188,11 @@ def test_servers_do_not_call_each_other_dead_after_the_database_was_away(trio: T
 
     assert names() == before
     assert {trio.row(name)["state"] for name in trio.cloud.names} == {"Up"}
+
+
+def test_the_drill_hands_over_the_lead_of_a_live_cloud(trio: Trio) -> None:
+    run = perform(Live(trio.client(), "", ""), "leader-handover", 1)
+
+    assert run.failure == ""
+    assert run.seconds is not None
+    assert run.seconds <= LIMITS_S["leader-handover"]["max"]

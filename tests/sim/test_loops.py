@@ -236,3 +236,12 @@ def test_a_copy_that_waits_to_go_on_after_a_migration_nobody_remembers_is_ended(
     vm_power.round(cloud.env)
 
     assert vm(cloud, web)["state"] == "Stopped"
+
+
+def test_a_host_is_told_again_and_again_which_pools_its_vms_use(cloud: Cloud) -> None:
+    web = running(cloud)
+    host = cloud.world.machine(str(vm(cloud, web)["hostname"]))
+    host_pulse.Pulses(cloud.env).round()
+
+    assert len(host.watched) == 1
+    assert host.watched <= host.pools

@@ -24,6 +24,7 @@ from tegar.wire.virt import (
     PingGuests,
     ResumeDomain,
     StartDomain,
+    StopDomain,
 )
 
 POOL = PoolSpec("pool", PoolKind.SHARED, "/srv/pool")
@@ -159,3 +160,23 @@ def test_a_copy_that_arrived_and_was_forgotten_is_no_start_and_can_be_dropped() 
     h2.ask(MigrateDomain("vm", "h1.sim"))
     assert h1.ask(DropWaiting("vm")).was_running
     assert hosts.state("h1") == hosts.state("h2") == []
+
+
+def test_a_late_order_ends_no_newer_start_and_starts_none_that_was_ended() -> None:
+    hosts = Hosts()
+    hands, h1 = hosts.guard("h1"), hosts.links["h1"]
+    hands.order(1, Verb.OPEN, 0)
+    boot = hands.gate.boot
+    h1.ask(StartDomain(VM, Permit(boot, 0, 3)))
+
+    with pytest.raises(AgentRefused, match="VM epoch 2 is over: 3 was seen here"):
+        h1.ask(StopDomain("vm", 0, 2))
+    with pytest.raises(AgentRefused, match="VM epoch 2 is over"):
+        h1.ask(MigrateDomain("vm", "h2", 2))
+    assert h1.ask(FindDomain("vm")).domains
+
+    for _ in range(2):
+        h1.ask(StopDomain("vm", 0, 3))
+    with pytest.raises(AgentRefused, match="VM epoch 3 is over: it was ended here"):
+        h1.ask(StartDomain(VM, Permit(boot, 0, 3)))
+    h1.ask(StartDomain(VM, Permit(boot, 0, 4)))

@@ -44,11 +44,12 @@ class Report:
 
 @dataclass
 class Memory:
-    """What lives as long as the boot: the epoch last opened for, and the highest seen of each VM."""
+    """What lives as long as the boot: the epoch last opened for; of each VM the highest let start, and ended."""
 
     boot: str
     epoch: int = 0
     vms: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
 
 
 class Gate:
@@ -103,8 +104,33 @@ class Gate:
         """Remember that a VM has moved away: a late order to start it here is void."""
         with self._lock:
             if uuid in self._memory.vms:
-                self._memory.vms[uuid] += 1
-                self._keep(self._memory)
+                self._end(uuid, self._memory.vms[uuid])
+
+    def may_end(self, uuid: str, vm_epoch: int | None) -> None:
+        """Raise if a later epoch of the VM was let start here.
+
+        Raises:
+            AgentRefused: it was, so whoever asks is late, or its database has lost commits.
+        """
+        seen = self._memory.vms.get(uuid, -1)
+        if self.guarded and vm_epoch is not None and vm_epoch < seen:
+            raise AgentRefused("The host", "an end", f"VM epoch {vm_epoch} is over: {seen} was seen here")
+
+    def ends(self, uuid: str, vm_epoch: int | None) -> None:
+        """Remember that a VM's epoch ends here: a late order to start it is void.
+
+        Raises:
+            AgentRefused: a later one was let start here.
+        """
+        with self._lock:
+            self.may_end(uuid, vm_epoch)
+            if self.guarded and vm_epoch is not None:
+                self._end(uuid, vm_epoch)
+
+    def _end(self, uuid: str, vm_epoch: int) -> None:
+        if vm_epoch > self._memory.ended.get(uuid, -1):
+            self._memory.ended[uuid] = vm_epoch
+            self._keep(self._memory)
 
     def check(self, uuid: str, permit: Permit | None) -> None:
         """Admit a start or resume of a VM, and remember its epoch.
@@ -134,4 +160,6 @@ class Gate:
         if permit.epoch < self._memory.epoch:
             return f"the permit is of lease {permit.epoch}, and the host has {self._memory.epoch}"
         seen = self._memory.vms.get(uuid, -1)
+        if permit.vm_epoch <= self._memory.ended.get(uuid, -1):
+            return f"VM epoch {permit.vm_epoch} is over: it was ended here"
         return f"VM epoch {permit.vm_epoch} is over: {seen} was seen here" if permit.vm_epoch < seen else ""

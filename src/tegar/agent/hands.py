@@ -113,6 +113,14 @@ class QmpHands:
         self.gate.check(uuid, permit)
         self._wait(Wish(uuid, permit, retry=False))
 
+    def may_end(self, uuid: str, vm_epoch: int | None) -> None:
+        """Raise if a later epoch of the VM was let start here."""
+        self.gate.may_end(uuid, vm_epoch)
+
+    def ends(self, uuid: str, vm_epoch: int | None) -> None:
+        """Let no start of this epoch through any more."""
+        self.gate.ends(uuid, vm_epoch)
+
     def waits(self, uuid: str) -> bool:
         """Return whether a copy is here that never went through the gate; one not found yet does not count."""
         copy = self._copies.known.get(uuid)

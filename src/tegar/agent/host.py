@@ -122,6 +122,22 @@ class Hands(Protocol):
         """Let a guest go on that stopped on an I/O error; one that did not is left alone."""
         ...
 
+    def may_end(self, uuid: str, vm_epoch: int | None) -> None:
+        """Raise if a later epoch of the VM was let start here; None: whoever asks knows no epochs.
+
+        Raises:
+            AgentRefused: it was.
+        """
+        ...
+
+    def ends(self, uuid: str, vm_epoch: int | None) -> None:
+        """Let no start of the VM of this epoch or an earlier one through any more.
+
+        Raises:
+            AgentRefused: a later one was let through.
+        """
+        ...
+
     def moving(self, uuid: str) -> AbstractContextManager[None]:
         """Say that the domain is being sent to another host."""
         ...
@@ -144,6 +160,10 @@ class Disks(Protocol):
 
     def open(self, pool: PoolSpec) -> PoolFacts:
         """Reach the pool and report its size; raises Unavailable when it cannot be reached."""
+        ...
+
+    def watch(self, pool: PoolSpec) -> None:
+        """Look from now on whether the pool answers: guests here use it."""
         ...
 
     def create(self, pool: PoolSpec, volume_uuid: str, size_bytes: int, base_uuid: str) -> DiskFacts:

@@ -37,6 +37,10 @@ class FilePools:
         self._on_open(pool)
         return PoolFacts(_int(said["capacity_bytes"]), _int(said["used_bytes"]))
 
+    def watch(self, pool: PoolSpec) -> None:
+        """Probe the pool from now on."""
+        self._on_open(pool)
+
     def touch(self, pool: PoolSpec) -> None:
         """Write to the pool, however long it takes: a mount that hangs lets no child go before it is back.
 

@@ -96,6 +96,7 @@ class Answer(Message, frozen=True):
     now_boot: str  # the host's boot as the witness knows it; empty: none
     now_epoch: Count
     now_age_s: Seconds
+    whole: bool = True  # it knows of every VM what it ever granted; see Whole
 
 
 class Teach(Message, frozen=True):
@@ -129,6 +130,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     now_boot: str | None  # None: the boot that was asked about
     now_epoch: Count
     now_age_s: Seconds
+    whole: bool = True
 
 
 class AnswerMany(Message, frozen=True):
@@ -141,12 +143,16 @@ class AnswerMany(Message, frozen=True):
 
 
 class Record(Message, frozen=True):
-    """The HA manager raises the epoch of a VM, in the name of somebody who may repeat it."""
+    """The HA manager raises the epoch of a VM, in the name of somebody who may repeat it.
+
+    Epoch 0 of no name is that of a VM that never ran.
+    """
 
     nonce: Count
     vm: Name
     epoch: Count
-    owner: Name
+    owner: Annotated[str, Meta(max_length=64)]
+    agreed: Count = 0  # a majority agreed to it after this incarnation of the witness had begun; 0: unknown
 
 
 class Recorded(Message, frozen=True):
@@ -158,9 +164,18 @@ class Recorded(Message, frozen=True):
     epoch: Count
     owner: str
     granted: bool
+    blank: bool = False  # it restarted, and may have forgotten a later epoch of the VM
 
 
-AnyMessage = Renew | Ack | Moved | Challenge | Ask | Answer | AskMany | AnswerMany | Teach | Record | Recorded
+class Whole(Message, frozen=True):
+    """The HA manager told a restarted witness of every VM: of one it does not know it forgot nothing."""
+
+    incarnation: Count
+
+
+AnyMessage = (
+    Renew | Ack | Moved | Challenge | Ask | Answer | AskMany | AnswerMany | Teach | Record | Recorded | Whole
+)
 _OF_A_HOST = (Renew, Ack, Moved, Challenge)  # a tuple: isinstance asks ten thousands of times a second
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(tuple[Name, Name, AnyMessage])

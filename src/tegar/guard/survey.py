@@ -74,6 +74,7 @@ def answer(incarnation: int, nonce: int, lease: Lease, state: State) -> Answer:
         boot if state.now_boot is None else state.now_boot,
         state.now_epoch,
         state.now_age_s,
+        state.whole,
     )
 
 

@@ -3,6 +3,9 @@
 A witness that restarted has forgotten what it accepted *and what it promised*.  So it says nothing for
 the longest D, and nothing about a host until the HA manager taught it which leases of that host were
 proven dead: a host that holds quiet outlives D by hours and would find its old lease acked again.
+
+It has forgotten epochs of VMs as well.  It grants what it is asked, and says that it is *blank*: that
+counts for nothing (see ``tally``), until the manager tells it what a majority agreed to.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from tegar.guard.datagram import (
     Renew,
     State,
     Teach,
+    Whole,
 )
 from tegar.guard.survey import answer, parcels
 
@@ -53,6 +57,15 @@ class _Host:
     dead_s: float = 0.0
     switches: int = 0
     floors: dict[str, _Floor] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Vm:
+    """The latest epoch of a VM; blank: one that was granted before the restart may be later."""
+
+    epoch: int
+    owner: str
+    blank: bool
 
 
 class Witness:
@@ -89,10 +102,10 @@ class Witness:
         """
         self.name, self.incarnation, self.started_s = name, incarnation, now_s
         self.longest_dead_s = longest_dead_s
-        self._secret, self._first = secret, first
+        self._secret, self._first, self._whole = secret, first, first
         self._ready_s = now_s if first else now_s + longest_dead_s
         self._hosts = {host: _Host(first, self._ready_s, self._ready_s) for host in hosts}
-        self._vms: dict[str, tuple[int, str]] = {}  # epoch, owner
+        self._vms: dict[str, _Vm] = {}
 
     def take(self, now_s: float, message: AnyMessage) -> AnyMessage | None:
         """Return the answer, None for silence.  *now_s* is the witness's CLOCK_BOOTTIME."""
@@ -104,6 +117,8 @@ class Witness:
             return self._record(now_s, message)
         if isinstance(message, Teach):
             self._learn(now_s, message)
+        if isinstance(message, Whole) and message.incarnation == self.incarnation:
+            self._whole = True
         return None
 
     @property
@@ -199,6 +214,7 @@ class Witness:
             None if current else host.boot,
             host.epoch,
             now_age_s if now_age_s > 0 else 0.0,
+            self._whole,
         )
 
     def _learn(self, now_s: float, it: Teach) -> None:
@@ -215,9 +231,17 @@ class Witness:
         """Raise a VM's epoch; a witness that may have forgotten a higher one says nothing."""
         if now_s < self._ready_s:
             return None
-        epoch, owner = self._vms.get(it.vm, (0, ""))
-        room = it.vm in self._vms or len(self._vms) < VMS_KEPT
-        granted = (it.epoch, it.owner) == (epoch, owner) or (room and it.epoch > epoch)
+        vm = self._vms.get(it.vm)
+        if vm is None:
+            vm = _Vm(0, "", not self._whole)
+            room = len(self._vms) < VMS_KEPT
+            if room:
+                self._vms[it.vm] = vm
+        else:
+            room = True
+        granted = (it.epoch, it.owner) == (vm.epoch, vm.owner) or (room and it.epoch > vm.epoch)
+        if it.agreed and it.agreed == self.incarnation and (granted or it.epoch < vm.epoch):
+            vm.blank = False
         if granted:
-            epoch, owner = self._vms[it.vm] = it.epoch, it.owner
-        return Recorded(self.incarnation, it.nonce, it.vm, epoch, owner, granted)
+            vm.epoch, vm.owner = it.epoch, it.owner
+        return Recorded(self.incarnation, it.nonce, it.vm, vm.epoch, vm.owner, granted, vm.blank)

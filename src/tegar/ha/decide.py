@@ -174,6 +174,7 @@ class Decider:
         self._read_s: dict[LeaseId, float] = {}
         self._now_s = 0.0  # of the latest look
         self.incarnations: dict[str, int] = {}
+        self.blank: dict[str, int] = {}  # witnesses that restarted and do not know every VM, and incarnations
         self._seen: dict[str, dict[LeaseId, dict[str, Seen]]] = {}
         self._heard_nonce: dict[tuple[LeaseId, str], int] = {}
         self._forcing: set[tuple[str, str]] = set()
@@ -202,6 +203,10 @@ class Decider:
         if not answer.ready:
             floors = self.facts.floors.get(lease.host, ())
             return [Teach(witness, answer.incarnation, lease.host, floors)]
+        if answer.whole:
+            self.blank.pop(witness, None)
+        else:
+            self.blank[witness] = answer.incarnation
         if answer.promised and lease in self.facts.unproven:
             return self._prove(lease, now_s)
         return []
@@ -290,6 +295,9 @@ class Decider:
             self.current.pop(host, None)
             self.suspects.pop(host, None)
             self.stormed.discard(host)
+        circles = {witness for circle in self.facts.witnesses.values() for witness in circle}
+        for witness in self.blank.keys() - circles:
+            del self.blank[witness]
         for lease in [lease for lease in self._read_s if self.current.get(lease.host) != lease]:
             del self._read_s[lease]
         live = {lease for by in self._seen.values() for lease in by}

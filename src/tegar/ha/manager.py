@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from tegar.guard import datagram
 from tegar.guard.datagram import Answer
-from tegar.ha import decide, due, facts, lost, quarantine, ready, stage
+from tegar.ha import decide, due, facts, lost, quarantine, ready, remind, stage
 from tegar.ha.decide import TICK_S, Decider, Effect, Facts, LeaseId
 from tegar.ha.facts import EVERY_EPOCH, Picture
 from tegar.kernel import log
@@ -34,6 +34,7 @@ from tegar.wire.guard import GetGuard
 LEASE = "ha"
 HELD_S = 0.5  # who may start next is asked so often while somebody waits
 FRESH_S = 1.0  # what SQL says is read again after so long
+REMIND_S = 1.0  # witnesses that restarted are told of every VM, again after so long if that failed
 READY_S, READY_LATE_S = 1.0, 10.0  # each VM is asked so often whether it is ready; an answer is given up
 T = TypeVar("T")
 
@@ -116,6 +117,7 @@ class Manager:
     _asked_ready_s: float = -1e9
     _asking_ready: bool = False
     _stalled: frozenset[int] = frozenset()
+    _remind_at_s: float = -1e9
 
     # ── what wakes it ─────────────────────────────────────────────────────────────────────────────
 
@@ -147,6 +149,8 @@ class Manager:
         self._ask_ready(now_s)
         self._carry_out(self.decider.look(now_s, self._picture.facts))
         self._carry_out(self.decider.questions(self.env.clock.mono_s(), self._picture.facts))
+        if self.decider.blank and now_s >= self._remind_at_s:
+            self._remind(dict(self.decider.blank))
 
     def _read(self) -> None:
         now_s = self.env.clock.now_s()
@@ -363,6 +367,23 @@ class Manager:
                 return lambda: None
             old = LeaseId(before.host, before.boot, EVERY_EPOCH)
             return lambda: self._proven(old, Proof.REBOOT, f"the host says that its boot is {said.boot}")
+
+        self.ways.apart(work)
+
+    def _remind(self, blank: dict[str, int]) -> None:
+        """Tell witnesses that restarted of every VM."""
+        self._remind_at_s = float("inf")
+
+        def work() -> Callable[[], None]:
+            try:
+                vms = remind.remind(self.env, blank)
+                log.get("ha").info("witnesses know every VM again", witnesses=sorted(blank), vms=vms)
+            except TegarError as e:
+                log.get("ha").warning("witnesses do not know every VM", witnesses=sorted(blank), error=str(e))
+            return again
+
+        def again() -> None:
+            self._remind_at_s = self.env.clock.mono_s() + REMIND_S
 
         self.ways.apart(work)
 

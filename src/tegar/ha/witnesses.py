@@ -10,9 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tegar.guard import datagram, survey
-from tegar.guard.datagram import LONGEST_BYTES, Answer, AnswerMany, AnyMessage, AskMany, Record, Recorded
-from tegar.guard.judge import majority
+from tegar.guard.datagram import (
+    LONGEST_BYTES,
+    Answer,
+    AnswerMany,
+    AnyMessage,
+    AskMany,
+    Record,
+    Recorded,
+    Whole,
+)
 from tegar.guard.keys import manager_key
+from tegar.guard.tally import Tally
 from tegar.kernel import log
 from tegar.kernel.clock import Clock
 from tegar.kernel.errors import Unavailable
@@ -24,18 +33,16 @@ Address = tuple[str, int]
 
 @dataclass
 class Waiting:
-    """A record that waits for a majority."""
+    """A record that waits for a verdict, and for answers of some that must know of it."""
 
-    need: int
-    of: int
+    tally: Tally
+    must_hear: frozenset[str] = frozenset()
     done: threading.Event = field(default_factory=threading.Event)
-    granted: set[str] = field(default_factory=set)
-    refused: set[str] = field(default_factory=set)
 
-    def take(self, witness: str, *, granted: bool) -> None:
+    def take(self, witness: str, said: Recorded, now_s: float) -> None:
         """Count an answer."""
-        (self.granted if granted else self.refused).add(witness)
-        if len(self.granted) >= self.need or len(self.refused) > self.of - self.need:
+        self.tally.take(witness, said)
+        if self.must_hear.issubset(self.tally.said) and self.tally.verdict(now_s) is not None:
             self.done.set()
 
 
@@ -59,6 +66,7 @@ class Witnesses:
         self._me = f"manager-{secrets.token_hex(8)}"  # an answer to another, or to us before, is not for us
         self._asked: dict[tuple[str, int], AskMany] = {}
         self._waiting: dict[int, Waiting] = {}
+        self._begun: dict[str, int] = {}  # incarnations that are known to answer
         self.on_answer: Callable[[str, Answer], None] = lambda _witness, _answer: None
         self._closed = False
         self._thread = threading.Thread(target=self._listen, name="witnesses", daemon=True)
@@ -97,24 +105,47 @@ class Witnesses:
     def record(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str) -> bool:
         """Raise a VM's epoch at a majority; see ``saga.env.Quorum``."""
         circle = self._of_cluster(cluster_id)
-        if not circle:
-            return True
-        waiting = Waiting(majority(len(circle)), len(circle))
+        return not circle or self._record(circle, vm_uuid, epoch, owner, frozenset())
+
+    def remind(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str, blank: Mapping[str, int]) -> bool:
+        """Tell restarted witnesses of a VM; see ``saga.env.Quorum``."""
+        circle = self._of_cluster(cluster_id)
+        return not circle or self._record(circle, vm_uuid, epoch, owner, frozenset(blank) & frozenset(circle))
+
+    def say_whole(self, cluster_id: int, blank: Mapping[str, int]) -> None:
+        """Tell restarted witnesses that they know of every VM."""
+        circle = self._of_cluster(cluster_id)
+        for witness in blank.keys() & circle.keys():
+            self.send(witness, circle[witness], Whole(blank[witness]))
+
+    def _record(
+        self, circle: Mapping[str, Address], vm_uuid: str, epoch: int, owner: str, must_hear: frozenset[str]
+    ) -> bool:
+        with self._lock:
+            tally = Tally(circle, self._begun, self._clock.mono_s())
+        waiting = Waiting(tally, must_hear)
         nonces = [self.nonce() for _ in range(TRIES)]
         with self._lock:
             self._waiting |= dict.fromkeys(nonces, waiting)
         try:
             for nonce in nonces:
                 for witness, address in circle.items():
-                    if witness not in waiting.granted | waiting.refused:
+                    if witness not in tally.said:
                         self.send(witness, address, Record(nonce, vm_uuid, epoch, owner))
                 if self._clock.wait(waiting.done, TRY_S):
-                    return len(waiting.granted) >= waiting.need
+                    break
         finally:
             with self._lock:
                 for nonce in nonces:
                     del self._waiting[nonce]
-        raise Unavailable("The witnesses", f"{len(waiting.granted)} of {len(circle)} answered in time")
+            agreed = tally.verdict(self._clock.mono_s()) if waiting.done.is_set() else None
+        if agreed is None:
+            blank = sum(it.blank for it in tally.said.values())
+            why = f"{len(tally.said)} of {len(circle)} answered in time, {blank} of them restarted lately"
+            raise Unavailable("The witnesses", why)
+        for witness, incarnation in tally.blank().items() if agreed else ():
+            self.send(witness, circle[witness], Record(self.nonce(), vm_uuid, epoch, owner, incarnation))
+        return agreed
 
     def _listen(self) -> None:
         while not self._closed:
@@ -135,13 +166,19 @@ class Witnesses:
 
     def _take(self, witness: str, message: AnyMessage) -> None:
         if isinstance(message, Answer):
-            self.on_answer(witness, message)
+            self._answered(witness, message)
         elif isinstance(message, AnswerMany):
             asked = self._asked.get((witness, message.nonce))
             for answer in survey.answers(asked, message) if asked else ():
-                self.on_answer(witness, answer)
+                self._answered(witness, answer)
         elif isinstance(message, Recorded):
             with self._lock:
+                self._begun[witness] = max(message.incarnation, self._begun.get(witness, 0))
                 waiting = self._waiting.get(message.nonce)
-            if waiting is not None:
-                waiting.take(witness, granted=message.granted)
+                if waiting is not None:
+                    waiting.take(witness, message, self._clock.mono_s())
+
+    def _answered(self, witness: str, answer: Answer) -> None:
+        if answer.ready and answer.incarnation > self._begun.get(witness, 0):
+            self._begun[witness] = answer.incarnation
+        self.on_answer(witness, answer)

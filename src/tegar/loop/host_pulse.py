@@ -14,7 +14,7 @@ from tegar.model.host import Event, State
 from tegar.model.settings import HOST_SILENT_S
 from tegar.saga.env import Env
 from tegar.saga.router_rebuild import rebuild_routers_of
-from tegar.store import hosts, leases
+from tegar.store import hosts, leases, volumes
 from tegar.store.events import alert
 from tegar.store.hosts import Host, Pulse
 from tegar.store.pools import Pool
@@ -46,29 +46,30 @@ def _ask_all(env: Env) -> list[tuple[Host, HostLoad | None]]:
     asked = env.db.read(lambda s: s.scalars(select(Host).where(live(Host))).all())
     if not asked:
         return []
+    used = env.db.read(volumes.pools_on_hosts)
+
+    def load(host: Host) -> HostLoad | None:
+        try:
+            return env.links.to(host.url).ask(GetLoad(used.get(host.id, ())), timeout_s=5)
+        except TegarError:
+            return None
+
     with ThreadPoolExecutor(min(AT_ONCE, len(asked)), thread_name_prefix="pulse") as pool:
-        loads = dict(zip([h.id for h in asked], pool.map(lambda h: _load(env, h), asked), strict=True))
+        loads = dict(zip([h.id for h in asked], pool.map(load, asked), strict=True))
     env.db.tx(lambda s: _heard(s, {i: load for i, load in loads.items() if load}, env.clock.now_s()))
     return [(host, loads[host.id]) for host in asked]
-
-
-def _load(env: Env, host: Host) -> HostLoad | None:
-    try:
-        return env.links.to(host.url).ask(GetLoad(), timeout_s=5)
-    except TegarError:
-        return None
 
 
 def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
     before = {host_id: pulse.stalled for host_id, pulse in hosts.pulses(s, list(loads)).items()}
     named = {uuid for load in loads.values() for uuid in load.stalled}
-    pools = (
+    names = (
         dict(s.execute(select(Pool.uuid, Pool.name).where(Pool.uuid.in_(named), live(Pool))).all())
         if named
         else {}
     )
     for host_id, load in loads.items():
-        hang = [uuid for uuid in load.stalled if uuid in pools][:POOLS_KEPT]  # agents forget no pool
+        hang = [uuid for uuid in load.stalled if uuid in names][:POOLS_KEPT]  # agents forget no pool
         stalled = ",".join(hang)
         s.execute(
             update(Pulse)
@@ -81,14 +82,14 @@ def _heard(s: Session, loads: dict[int, HostLoad], now_s: float) -> None:
             )
         )
         if stalled != before.get(host_id, stalled):
-            _stalled(s, host_id, [pools[uuid] for uuid in hang])
+            _stalled(s, host_id, [names[uuid] for uuid in hang])
 
 
-def _stalled(s: Session, host_id: int, pools: list[str]) -> None:
+def _stalled(s: Session, host_id: int, hang: list[str]) -> None:
     """Write down that pools hang for a host; none: all answer again."""
     name = s.get_one(Host, host_id).name
-    log.get("loop").warning("pools that hang", host=name, pools=pools)
-    for pool in pools:
+    log.get("loop").warning("pools that hang", host=name, pools=hang)
+    for pool in hang:
         alert(
             s,
             "ALERT.STORAGE.STALL",

@@ -39,6 +39,28 @@ class Quorum(Protocol):
         """
         ...
 
+    def remind(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str, blank: Mapping[str, int]) -> bool:
+        """Record a VM's epoch, and wait until those witnesses that restarted have answered, too.
+
+        Args:
+            cluster_id: whose witnesses.
+            vm_uuid: the VM.
+            epoch: its epoch in the database.
+            owner: the name of that epoch.
+            blank: witnesses that restarted, and their incarnations.
+
+        Returns:
+            Whether a majority granted it; then the blank ones are told that they know the VM.
+
+        Raises:
+            Unavailable: too few answered; worth asking again.
+        """
+        ...
+
+    def say_whole(self, cluster_id: int, blank: Mapping[str, int]) -> None:
+        """Tell witnesses of the cluster that restarted that they were reminded of every VM."""
+        ...
+
 
 class NoQuorum:
     """A cloud without witnesses: hosts have no leases, and nothing needs to be granted."""
@@ -46,6 +68,13 @@ class NoQuorum:
     def record(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str) -> bool:
         """Grant."""
         return True
+
+    def remind(self, cluster_id: int, vm_uuid: str, epoch: int, owner: str, blank: Mapping[str, int]) -> bool:
+        """Grant."""
+        return True
+
+    def say_whole(self, cluster_id: int, blank: Mapping[str, int]) -> None:
+        """Tell nobody."""
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,10 @@ def dead(s: Session, vm_id: int, host_id: int) -> Death | None:
     return proof_of(s, host_id, held.boot, held.epoch) if held and held.boot else None
 
 
-def permit(s: Session, vm: Vm, host_id: int) -> Permit | None:
+def permit(s: Session, vm: Vm, host_id: int, *, anew: bool = False) -> Permit | None:
     """Return the right to run a VM on a host, None on a host without leases.
 
-    A place whose lease is proven dead moves to the host's present lease: nothing runs under the old one.
+    *Anew*: with an epoch of its own, for the one before was told to end there.  A place whose lease is proven dead moves to the host's present lease: nothing runs under the old one.
 
     Raises:
         Unavailable: the host holds no lease now, or the end of the one before is not proven yet.
@@ -77,7 +77,8 @@ def permit(s: Session, vm: Vm, host_id: int) -> Permit | None:
             raise Unavailable("The host", "the end of its lease before is not proven yet")
         if lease.state != "live":
             raise Unavailable("The host", "it holds no lease at the moment")
-        held.boot, held.epoch = lease.boot, lease.epoch
+        held.boot, held.epoch, anew = lease.boot, lease.epoch, True
+    if anew:
         vms.raise_epoch(vm)
         s.flush()
     return Permit(held.boot, held.epoch, vm.epoch)
@@ -116,15 +117,24 @@ def ask(run: Run[Env, P], vm_id: int, host_id: int, question: Callable[[Link], T
         raise HostLost(found[1], found[0].kind) from e
 
 
-def start(run: Run[Env, P], vm_id: int, host_id: int, spec_of: Callable[[Session, Vm], DomainSpec]) -> int:
+def start(
+    run: Run[Env, P],
+    vm_id: int,
+    host_id: int,
+    spec_of: Callable[[Session, Vm], DomainSpec],
+    *,
+    anew: bool = False,
+) -> int:
     """Run a VM on a host where it has a place; return the port of its display.
+
+    *Anew* is for one that was told to end there: its host starts no epoch that ended.
 
     Raises:
         HostLost: the host is proven dead.
         AgentRefused: the host would not.
         Disputed: the witnesses know of a later start.
     """
-    right = raised(run, vm_id, host_id)
+    right = raised(run, vm_id, host_id, anew=anew)
 
     def what(s: Session) -> tuple[str, DomainSpec, bool]:
         vm = s.get_one(Vm, vm_id)
@@ -167,7 +177,7 @@ def _must_be_latest(run: Run[Env, P], vm: Vm, cluster_id: int) -> None:
         raise Disputed(vm.name)
 
 
-def raised(run: Run[Env, P], vm_id: int, host_id: int) -> Permit | None:
+def raised(run: Run[Env, P], vm_id: int, host_id: int, *, anew: bool = False) -> Permit | None:
     """Return the right to run a VM on a host, its epoch raised at the witnesses.
 
     That comes before the host is asked, so that a database that lost its latest commits cannot start a
@@ -187,7 +197,7 @@ def raised(run: Run[Env, P], vm_id: int, host_id: int) -> Permit | None:
             raise HostLost(host.name, found.kind)
         if vm.epoch != known:
             raise Unavailable(f"VM {vm.name}", "its epoch has changed meanwhile")
-        return vm, permit(s, vm, host_id), host.cluster_id
+        return vm, permit(s, vm, host_id, anew=anew), host.cluster_id
 
     vm, right, cluster_id = run.env.db.tx(prepare)
     if right is not None:
@@ -215,8 +225,12 @@ def runs(run: Run[Env, P], vm: Vm, host_id: int) -> bool:
 
 
 def stop(run: Run[Env, P], vm: Vm, host_id: int, grace_s: float) -> None:
-    """End a VM's copy on a host; one that is proven gone has ended."""
+    """End a VM's copy on a host; one that is proven gone has ended.
+
+    Raises:
+        AgentRefused: a later epoch of the VM runs there than the row has.
+    """
     try:
-        ask(run, vm.id, host_id, lambda via: HYPERVISORS[vm.hypervisor].stop(vm.uuid, grace_s, via))
+        ask(run, vm.id, host_id, lambda via: HYPERVISORS[vm.hypervisor].stop(vm.uuid, grace_s, via, vm.epoch))
     except HostLost:
         return

@@ -102,8 +102,9 @@ def move_domain(run: Migrate) -> None:
     vm, there_id = _vm(run), run.result(hold_destination)
     source_id, address = run.params.source_id, _address(run, there_id)
     if place.runs(run, vm, source_id):
-        place.raised(run, vm.id, there_id)
-        place.ask(run, vm.id, source_id, lambda via: HYPERVISORS[vm.hypervisor].move(vm.uuid, via, address))
+        right, driver = place.raised(run, vm.id, there_id), HYPERVISORS[vm.hypervisor]
+        epoch = right.vm_epoch if right is not None else None
+        place.ask(run, vm.id, source_id, lambda via: driver.move(vm.uuid, via, address, epoch))
     if not place.runs(run, vm, there_id):
         raise AgentRefused("The destination", "MigrateDomain", "the VM did not arrive")
     place.resume(run, vm, there_id)
@@ -124,7 +125,7 @@ def move_back(run: Migrate) -> None:
     spec = run.env.db.read(lambda s: domain_spec(s, s.get_one(Vm, vm.id)))
     try:
         place.ask(run, vm.id, source_id, lambda via: driver.prepare(spec, via))
-        driver.move(vm.uuid, link(run, there_id), _address(run, source_id))
+        driver.move(vm.uuid, link(run, there_id), _address(run, source_id), vm.epoch)
         place.resume(run, vm, source_id)
     except HostLost:
         place.stop(run, vm, there_id, 0)  # nowhere to bring it: it is restarted as its host's others are

@@ -72,7 +72,10 @@ def _brought_up(run: Again) -> int:
         raise Unavailable(f"Host {e.host}", "it died as well") from e
     except AgentRefused as e:
         vm, why = run.env.db.read(lambda s: s.get_one(Vm, run.params.vm_id)), str(e)
-        place.stop(run, vm, host_id, 0)
+        try:
+            place.stop(run, vm, host_id, 0)
+        except AgentRefused as later:  # a copy runs there that the database does not know of
+            raise Unavailable(f"VM {vm.name}", str(later)) from later
         run.env.db.tx(lambda s: _given_up(s, run, host_id, why))
         raise Unavailable(f"VM {vm.name}", why) from e
 

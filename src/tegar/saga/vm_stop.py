@@ -56,7 +56,7 @@ def run_again(run: Stop) -> None:
     On a host that died it cannot; a VM that is Running on a dead host is found and restarted.
     """
     try:
-        place.start(run, run.params.vm_id, run.params.host_id, domain_spec)
+        place.start(run, run.params.vm_id, run.params.host_id, domain_spec, anew=True)
     except HostLost:
         return
 

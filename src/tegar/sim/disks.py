@@ -42,6 +42,10 @@ class SimDisks:
         storage = self._world.open_pool(self._machine, pool)
         return PoolFacts(storage.capacity_bytes, storage.used_bytes())
 
+    def watch(self, pool: PoolSpec) -> None:
+        """Remember that guests here use the pool; a simulated host knows when any of its pools hangs."""
+        self._machine.watched.add(pool.uuid)
+
     def create(self, pool: PoolSpec, volume_uuid: str, size_bytes: int, base_uuid: str) -> DiskFacts:
         """Make a disk, or report the one that exists."""
         with self._world.lock:

@@ -61,6 +61,14 @@ class SimHands:
             guest.admitted = True
             self._world.run(self._machine, guest)
 
+    def may_end(self, uuid: str, vm_epoch: int | None) -> None:
+        """Raise if a later epoch of the VM was let start here."""
+        self.gate.may_end(uuid, vm_epoch)
+
+    def ends(self, uuid: str, vm_epoch: int | None) -> None:
+        """Let no start of this epoch through any more."""
+        self.gate.ends(uuid, vm_epoch)
+
     def waits(self, uuid: str) -> bool:
         """Return whether a guest is here that was never let run."""
         with self._world.lock:

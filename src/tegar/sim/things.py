@@ -154,7 +154,8 @@ class SimBmc:
 class Machine:
     """A simulated host.
 
-    ``opened`` are the pools it has reached since it booted, ``pools`` their uuids; ``guard`` is how it was told to be
+    ``opened`` are the pools it has reached since it booted, ``pools`` their uuids, ``watched`` those
+    that it was told its guests use; ``guard`` is how it was told to be
     guarded, which survives boots; ``boots_at_s`` is when it will be up after a reset.
     """
 
@@ -170,6 +171,7 @@ class Machine:
     expected: dict[str, tuple[NicSpec, ...]] = field(default_factory=dict)
     opened: set[Where] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
+    watched: set[str] = field(default_factory=set)
     reports: ReportTo | None = None
     agent: Host | None = None
     hands: SimHands | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, ForeignKey, Index, select, update
@@ -9,8 +10,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from tegar.kernel.db import Row, live
 from tegar.kernel.lease import changed
+from tegar.model.spec import PoolSpec
 from tegar.model.volume import VOLUME, Kind, State
-from tegar.store.pools import PoolUse
+from tegar.store.hosts import Hold
+from tegar.store.pools import Pool, PoolUse
 
 
 class Volume(Row):
@@ -51,6 +54,21 @@ def of_vm(s: Session, vm_id: int) -> Sequence[Volume]:
     return s.scalars(
         select(Volume).where(Volume.vm_id == vm_id, live(Volume)).order_by(Volume.device_id)
     ).all()
+
+
+def pools_on_hosts(s: Session) -> dict[int, tuple[PoolSpec, ...]]:
+    """Return the pools that the VMs of each host use, by host id."""
+    stmt = (
+        select(Hold.host_id, Pool)
+        .join(Volume, Volume.vm_id == Hold.vm_id)
+        .join(Pool, Pool.id == Volume.pool_id)
+        .where(live(Volume), live(Pool))
+        .distinct()
+    )
+    found: dict[int, list[PoolSpec]] = defaultdict(list)
+    for host_id, pool in s.execute(stmt.order_by(Hold.host_id, Pool.id)):
+        found[host_id].append(pool.spec())
+    return {host_id: tuple(pools) for host_id, pools in found.items()}
 
 
 def hold(s: Session, volume: Volume, pool_id: int, limit_bytes: int) -> bool:

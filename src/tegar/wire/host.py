@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tegar.kernel.wire import Ask
+from tegar.model.spec import PoolSpec
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class GetFacts(Ask[HostFacts]):
 
 @dataclass(frozen=True)
 class GetLoad(Ask[HostLoad]):
-    """Tell how busy you are."""
+    """Tell how busy you are; ``pools`` are those that guests there use: see that they answer."""
+
+    pools: tuple[PoolSpec, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -128,10 +128,15 @@ class ResumeDomain(Ask[Done]):
 
 @dataclass(frozen=True)
 class StopDomain(Ask[DomainGone]):
-    """Ask the guest to shut down, wait up to ``grace_s`` seconds, then destroy it.  0 destroys at once."""
+    """Ask the guest to shut down, wait up to ``grace_s`` seconds, then destroy it.  0 destroys at once.
+
+    ``vm_epoch``: the VM's epoch as the asker knows it.  A guarded host that let a later one start refuses,
+    and starts none of this epoch any more.
+    """
 
     uuid: str
     grace_s: float
+    vm_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,10 +182,12 @@ class MigrateDomain(Ask[Done]):
     ``to`` is the destination's migration address (a host name or IP on the management network).
     Repeating: joins a migration under way; a domain that is gone here is answered with
     Done, for the caller looks at the destination next.  It arrives paused: see ResumeDomain.
+    ``vm_epoch``: as for StopDomain.
     """
 
     uuid: str
     to: str
+    vm_epoch: int | None = None
 
 
 @dataclass(frozen=True)

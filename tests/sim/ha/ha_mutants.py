@@ -149,3 +149,11 @@ class StartsDoNotCount(Hands):
         done = super().is_done()
         self._act = act
         return done
+
+
+class NeverBlank(Witness):
+    """Has forgotten epochs of VMs, and grants any with the same weight as before."""
+
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self._whole = True

@@ -157,3 +157,17 @@ def vms_with_ha(s: Session) -> Sequence[Vm]:
 
 def test_no_seed_of_a_full_cloud_gives_room_away_that_fallen_hosts_need() -> None:
     assert broken_clouds(15, 4, slots=2) == []
+
+
+def test_a_witness_that_restarted_is_told_of_every_vm(cloud: Cloud) -> None:
+    cloud.run(8)
+    restarted, other = list(cloud.guard.witnesses.values())[:2]
+    restarted.crash()
+    restarted.start()
+    cloud.run(12)
+    other.crash()
+    home = where(cloud)[0]
+    cloud.guard.hosts[home].power_off("power lost")
+    cloud.run(12)
+
+    assert where(cloud) not in ([], [home])

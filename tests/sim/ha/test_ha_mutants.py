@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from ha_mutants import MUTANTS, AnyBoot, ArmsAtOnce, ForgetsPromises, Mutant, StartsDoNotCount
+from ha_mutants import MUTANTS, AnyBoot, ArmsAtOnce, ForgetsPromises, Mutant, NeverBlank, StartsDoNotCount
 from scenario import FOLDER, play, read
 
 from tegar.ha.decide import LeaseId
@@ -44,6 +44,13 @@ def test_a_witness_that_only_waits_for_d_gives_a_fenced_host_its_lease_back() ->
 
     with pytest.raises(Violation, match="two writers: vm1 runs on h2 and on h1"):
         play(script, Parts(witness=ForgetsPromises))
+
+
+def test_a_restarted_witness_that_does_not_say_it_is_blank_lets_a_lost_start_happen_again() -> None:
+    script, _ = read(FOLDER / "witness-restarts-and-the-database-forgets-a-raise-that-another-missed.txt")
+
+    with pytest.raises(Violation, match="two writers: vm1 runs on h2 and on h3"):
+        play(script, Parts(witness=NeverBlank))
 
 
 def test_a_restarted_warden_that_pets_at_once_outlives_d() -> None:

@@ -93,3 +93,21 @@ def test_orders_with_lower_numbers_are_void() -> None:
     assert not it.take(Order(1, Verb.OPEN, 0))
     assert not it.take(Order(2, Verb.OPEN, 0))
     assert not it.is_open
+
+
+def test_what_was_ended_starts_no_more_and_who_is_late_ends_nothing() -> None:
+    kept: list[dict[str, int]] = []
+    it = Gate(Memory(BOOT), guarded=True, keep=lambda memory: kept.append(dict(memory.ended)))
+    it.take(Order(1, Verb.OPEN, 0))
+    it.check(VM, Permit(BOOT, 0, 7))
+    with pytest.raises(AgentRefused, match="VM epoch 6 is over: 7 was seen here"):
+        it.ends(VM, 6)
+    it.ends(VM, None)  # a server of an older version
+    it.check(VM, Permit(BOOT, 0, 7))
+
+    it.ends(VM, 7)
+    it.ends(VM, 7)
+    with pytest.raises(AgentRefused, match="VM epoch 7 is over: it was ended here"):
+        it.check(VM, Permit(BOOT, 0, 7))
+    it.check(VM, Permit(BOOT, 0, 8))
+    assert kept[-1] == {VM: 7}

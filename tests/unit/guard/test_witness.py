@@ -13,6 +13,7 @@ from tegar.guard.datagram import (
     Recorded,
     Renew,
     Teach,
+    Whole,
 )
 from tegar.guard.witness import HOSTS_KEPT, Witness
 
@@ -211,3 +212,40 @@ def test_the_epoch_of_a_vm_only_grows_and_has_one_owner() -> None:
     assert w.take(1, Record(4, "vm", 3, "b")) == Recorded(1, 4, "vm", 3, "b", True)
     assert w.take(1, Record(5, "vm", 2, "a")) == Recorded(1, 5, "vm", 3, "b", False)
     assert witness(first=False).take(1, Record(6, "vm", 9, "a")) is None
+
+
+def record(w: Witness, epoch: int, owner: str, agreed: int = 0, vm: str = "vm") -> Recorded:
+    said = w.take(20, Record(1, vm, epoch, owner, agreed))
+    assert isinstance(said, Recorded)
+    return said
+
+
+def test_a_restarted_witness_grants_blankly_until_it_is_told_what_a_majority_agreed_to() -> None:
+    w = witness(first=False, incarnation=7)
+
+    assert record(w, 2, "a") == Recorded(7, 1, "vm", 2, "a", True, True)
+    assert record(w, 2, "a", agreed=6).blank  # that was before it restarted again
+    assert not record(w, 2, "a", agreed=7).blank
+    assert not record(w, 3, "b").blank
+    assert record(w, 1, "c", vm="other").blank
+
+
+def test_a_blank_witness_that_knows_a_later_epoch_believes_that_an_older_one_was_agreed_to() -> None:
+    w = witness(first=False, incarnation=7)
+    record(w, 4, "b")
+
+    assert record(w, 4, "a", agreed=7).blank  # of that name it may have forgotten a grant
+    assert record(w, 3, "a", agreed=7) == Recorded(7, 1, "vm", 4, "b", False, False)
+
+
+def test_a_witness_that_was_told_of_every_vm_is_blank_for_those_in_dispute_only() -> None:
+    w = witness(first=False, incarnation=7)
+    record(w, 1, "in dispute", vm="old")
+    w.take(20, Whole(6))
+    assert record(w, 1, "a", vm="new").blank
+    assert not ask(w, 21).whole
+
+    w.take(20, Whole(7))
+    assert not record(w, 1, "a", vm="newer").blank
+    assert record(w, 1, "in dispute", vm="old").blank
+    assert ask(w, 21).whole

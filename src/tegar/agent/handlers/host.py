@@ -17,7 +17,9 @@ def get_facts(host: Host, ask: GetFacts) -> HostFacts:
 
 @table.handles
 def get_load(host: Host, ask: GetLoad) -> HostLoad:
-    """Tell how busy it is."""
+    """Tell how busy it is.  An agent that restarted learns so which pools to look after."""
+    for pool in ask.pools:
+        host.disks.watch(pool)
     return host.box.load()
 
 

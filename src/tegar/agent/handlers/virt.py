@@ -105,6 +105,7 @@ def resume_domain(host: Host, ask: ResumeDomain) -> Done:
 def stop_domain(host: Host, ask: StopDomain) -> DomainGone:
     """Shut the guest down within its grace, or destroy it."""
     with host.locks.of(ask.uuid):
+        host.hands.ends(ask.uuid, ask.vm_epoch)
         if host.virt.find(ask.uuid) is None:
             _left(host, ask.uuid)
             return DomainGone(ask.uuid, was_running=False)
@@ -163,6 +164,7 @@ def migrate_domain(host: Host, ask: MigrateDomain) -> Done:
     """Move a domain away; one that is not here has left already."""
     with host.locks.of(ask.uuid):
         if host.virt.find(ask.uuid) is not None:
+            host.hands.may_end(ask.uuid, ask.vm_epoch)
             with host.hands.moving(ask.uuid):
                 host.virt.migrate(ask.uuid, ask.to)
             _left(host, ask.uuid)

@@ -34,9 +34,9 @@ class Kvm:
         """Let it run."""
         on.ask(ResumeDomain(uuid, permit))
 
-    def stop(self, uuid: str, grace_s: float, on: Link) -> None:
+    def stop(self, uuid: str, grace_s: float, on: Link, epoch: int | None = None) -> None:
         """Stop it."""
-        on.ask(StopDomain(uuid, grace_s), timeout_s=grace_s + 60)
+        on.ask(StopDomain(uuid, grace_s, epoch), timeout_s=grace_s + 60)
 
     def runs(self, uuid: str, on: Link) -> bool:
         """Look for it."""
@@ -46,9 +46,9 @@ class Kvm:
         """Ready the destination."""
         on.ask(PrepareMigration(spec))
 
-    def move(self, uuid: str, source: Link, to: str) -> None:
+    def move(self, uuid: str, source: Link, to: str, epoch: int | None = None) -> None:
         """Move it."""
-        source.ask(MigrateDomain(uuid, to), timeout_s=MOVE_TIMEOUT_S)
+        source.ask(MigrateDomain(uuid, to, epoch), timeout_s=MOVE_TIMEOUT_S)
 
     def attach(self, uuid: str, disk: DiskSpec, on: Link) -> None:
         """Plug a disk in."""

@@ -29,8 +29,12 @@ class Hypervisor(Protocol):
         """Let a VM that arrived by migration run."""
         ...
 
-    def stop(self, uuid: str, grace_s: float, on: Link) -> None:
-        """Shut the guest down within *grace_s* seconds, else end it; 0 ends it at once."""
+    def stop(self, uuid: str, grace_s: float, on: Link, epoch: int | None = None) -> None:
+        """Shut the guest down within *grace_s* seconds, else end it; 0 ends it at once.
+
+        Raises:
+            AgentRefused: a later *epoch* of the VM runs there.
+        """
         ...
 
     def runs(self, uuid: str, on: Link) -> bool:
@@ -41,8 +45,12 @@ class Hypervisor(Protocol):
         """Build on the destination what an arriving VM stands on."""
         ...
 
-    def move(self, uuid: str, source: Link, to: str) -> None:
-        """Move the running VM live to the host of that migration address."""
+    def move(self, uuid: str, source: Link, to: str, epoch: int | None = None) -> None:
+        """Move the running VM live to the host of that migration address.
+
+        Raises:
+            AgentRefused: a later *epoch* of the VM runs there.
+        """
         ...
 
     def attach(self, uuid: str, disk: DiskSpec, on: Link) -> None:

@@ -49,8 +49,8 @@ def run_seed(seed: int, parts: Parts | None = None, timings: tuple[Timing, ...] 
         world.net.loss, world.net.double = rng.choice((0.0, 0.02, 0.2)), rng.choice((0.0, 0.05, 0.3))
         world.net.delay_s = rng.choice((0.001, 0.05, 0.5))
     faults = [rng.choice(FAULTS) for _ in range(rng.choice((1, 1, 2, 3, 5, 8)))]
-    if lose_commits in faults:  # what witnesses and database both forgot nobody knows; see docs/ha.md
-        faults = [stop_server if fault is crash_witness else fault for fault in faults]
+    if not FORGETTING.isdisjoint(faults):  # what a majority and the database forgot nobody knows: docs/ha.md
+        world.forgetful = rng.sample(list(world.witnesses), (len(world.witnesses) - 1) // 2)
     chaos_s = 2.0 + 2.5 * len(faults)
     for fault in faults:
         world.engine.after(rng.uniform(0, chaos_s), fault, world)
@@ -141,14 +141,19 @@ def blip(world: World) -> None:
 
 
 def crash_witness(world: World) -> None:
-    """One or all witnesses lose their memory."""
-    all_of_them = world.engine.rng.random() < 0.2
-    for witness in (
-        world.witnesses.values() if all_of_them else [world.engine.rng.choice(list(world.witnesses.values()))]
-    ):
-        world.engine.say(f"{witness.name}: crashes")
-        witness.crash()
-        world.engine.after(world.engine.rng.choice((0.1, 1.0, 6.0)), witness.start)
+    """One or all witnesses lose their memory; only some of them do where the database loses commits."""
+    rng = world.engine.rng
+    names = world.forgetful or list(world.witnesses)
+    for name in names if rng.random() < 0.2 else [rng.choice(names)]:
+        restart_witness(world, name, rng.choice((0.1, 1.0, 6.0)))
+
+
+def restart_witness(world: World, name: str, seconds: float) -> None:
+    """A witness loses its memory; it is started again after so long."""
+    witness = world.witnesses[name]
+    world.engine.say(f"{name}: crashes")
+    witness.crash()
+    world.engine.after(seconds, witness.start)
 
 
 def _server(world: World) -> Server:
@@ -237,6 +242,34 @@ def fail_over(world: World, lost_s: float) -> None:
     world.sql.lose_commits(lost_s)
     if world.sql.tables.armed:
         world.disarmed_s = -1.0  # that HA was disarmed may be lost as well
+
+
+def forget_a_raise(world: World) -> None:
+    """Some witnesses miss a raise, a minority of those that knew it restart, and the database loses it."""
+    rng, restarts = world.engine.rng, world.forgetful
+    others = [name for name in world.witnesses if name not in restarts]
+    missed = rng.sample(others, len(world.witnesses) // 2 - rng.choice((0, 0, 1)))
+    servers, began_s = list(world.servers), world.engine.now_s
+    world.engine.say(f"{' '.join(missed)}: cut from all servers")
+    world.net.part(missed, servers)
+
+    def forget(lost_s: float) -> None:
+        world.engine.after(rng.choice((0.0, 0.0, 12.0)), world.net.join, missed, servers)
+        for name in restarts:
+            restart_witness(world, name, 0.1)
+        fail_over(world, lost_s)
+
+    def strike(reached: str) -> None:
+        if reached == "granted":
+            for server in world.servers.values():
+                server.ambush = None
+            wait_s = rng.uniform(0.02, 1.0)
+            world.engine.after(wait_s, forget, wait_s + rng.choice((0.01, 0.5, 2.0, 5.0)))
+
+    for server in world.servers.values():
+        server.ambush = strike
+    rng.choice((lose_power, isolate, move_a_vm, end_guest))(world)
+    world.engine.at(began_s + 30.0, world.net.join, missed, servers)
 
 
 def move_a_vm(world: World) -> None:
@@ -380,6 +413,7 @@ FAULTS: tuple[Callable[[World], None], ...] = (
     stop_server_between,
     lose_database,
     lose_commits,
+    forget_a_raise,
     move_a_vm,
     move_a_vm,
     end_guest,
@@ -398,4 +432,5 @@ FAULTS: tuple[Callable[[World], None], ...] = (
     late_resume,
 )
 
+FORGETTING = {lose_commits, forget_a_raise}
 AIMED = {ambush, ambush_return, late_resume}  # they take their time, which healing would cut short

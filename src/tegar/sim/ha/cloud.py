@@ -98,6 +98,7 @@ class Cloud:
         self.uuids = {f"h{n}": uuid_of("host", n) for n in range(1, hosts + 1)}
         self.db = Db(self.url, self.clock, pool_size=2)
         self.lost_answers, self.way_s = 0.0, 0.002
+        self.forgetful: list[str] = []  # the only witnesses that restart where the database loses commits
         self.places: dict[str, list[tuple[str, str, int, int]]] = {}  # VM: host, boot, epoch, VM epoch
         self.over: set[tuple[str, str, int]] = set()  # VM, host, VM epoch: seen to have ended there
         self.lost_commits = False

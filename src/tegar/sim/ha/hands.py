@@ -93,17 +93,24 @@ class Hands(Process):
         else:
             self.host.fences[question.fence.saga] = question.fence.number
             if isinstance(question, Stop):
-                self.host.vm_epochs[question.vm] = question.vm_epoch + 1
-                self._stop(question.vm)
-                it.answer("done")
+                it.answer(self._end(question))
             elif isinstance(question, Move):
                 self._move(question, it.answer)
             else:
                 self.check_start(question, it.answer)
 
+    def _end(self, stop: Stop) -> str:
+        """End a VM's copy, unless a newer one was let start here."""
+        if stop.vm_epoch < self.host.vm_epochs.get(stop.vm, -1):
+            return "refused"
+        self.host.vm_ended[stop.vm] = max(stop.vm_epoch, self.host.vm_ended.get(stop.vm, -1))
+        self._stop(stop.vm)
+        return "done"
+
     def refusal(self, vm: str, permit: Permit) -> str:
         """Return why a start or resume may not come now, empty when it may: see ``agent/gate.py``."""
         outdated = permit.vm_epoch < self.host.vm_epochs.get(vm, -1)
+        outdated |= permit.vm_epoch <= self.host.vm_ended.get(vm, -1)
         if permit.boot != self.boot or permit.epoch < self.open_epoch or outdated:
             return "refused"
         is_open = self.order is not None and self.order.verb is Verb.OPEN

@@ -128,7 +128,8 @@ class Host:
         self.stalled_until_s = self.excused_until_s = 0.0
         self.boots = 0
         self.opened_epoch = 0  # what the agent remembers as long as the boot
-        self.vm_epochs: dict[str, int] = {}
+        self.vm_epochs: dict[str, int] = {}  # the highest that was let start
+        self.vm_ended: dict[str, int] = {}  # the highest that is over here
         self.fences: dict[str, int] = {}
         self.powered, self.falling = False, False
         self.power_on()
@@ -162,7 +163,7 @@ class Host:
         self.boots += 1
         self.powered, self.falling = True, False
         self.opened_epoch = 0
-        self.vm_epochs, self.fences = {}, {}
+        self.vm_epochs, self.vm_ended, self.fences = {}, {}, {}
         self.hands = self.world.parts.hands(self, self.boot, {})
         self.warden = self._new_warden()
 
@@ -237,7 +238,7 @@ class Host:
             return
         del self.hands.copies[copy.vm]
         world.stops_writing(copy)
-        self.vm_epochs[copy.vm] = copy.vm_epoch + 1  # a late order to start it here is void
+        self.vm_ended[copy.vm] = copy.vm_epoch  # a late order to start it here is void
         world.sql.ended[copy.vm, copy.vm_epoch] = f"moved to {it.to}"
         world.engine.say(f"{there.name}: {copy.vm} has arrived, paused")
         arrived = Copy(copy.vm, it.vm_epoch, there, there.boot, there.opened_epoch, admitted=False)

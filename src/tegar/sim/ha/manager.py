@@ -19,7 +19,7 @@ from tegar.ha.quarantine import ALARMS
 from tegar.model.lease import Proof
 from tegar.sim.ha.agent import Look
 from tegar.sim.ha.sagas import Unanswered, lose
-from tegar.sim.ha.sql import LeaseRow, SagaRow, Tables
+from tegar.sim.ha.sql import Away, LeaseRow, SagaRow, Tables
 
 if TYPE_CHECKING:
     from tegar.sim.ha.server import Server, Work
@@ -42,6 +42,7 @@ class Manager:
         self._facts = Facts({}, {})
         self._read_s = self._looked_s = -1e9
         self._asked: dict[tuple[str, int], AskMany] = {}
+        self._reminding = False
         server.do(self._tick)
 
     def now_s(self) -> float:
@@ -81,6 +82,9 @@ class Manager:
                 self.server.spawn(self.server.sagas.look(host))
         self._carry_out(self.decide.look(now_s, self._facts))
         self._carry_out(self.decide.questions(now_s, self._facts))
+        if self.decide.blank and not self._reminding:
+            self._reminding = True
+            self.server.spawn(self._remind(dict(self.decide.blank)))
 
     def _read(self) -> None:
         self._facts = self.sql.tx(self.server.uuid, self._facts_of)
@@ -266,6 +270,19 @@ class Manager:
         if seen.boot == lease.boot and not self.over:
             old = LeaseId(before.host, before.boot, EVERY_EPOCH)
             self._record(old, Proof.REBOOT, f"the host says that its boot is {seen.boot}")
+
+    def _remind(self, blank: dict[str, int]) -> Work:
+        """Tell witnesses that restarted of every VM; see ``ha/remind.py``."""
+        try:
+            for vm in self.sql.vms:
+                row = self.sql.tx(self.server.uuid, lambda t, vm=vm: t.vms[vm])  # type: ignore[misc]
+                yield from self.server.record(vm, row.epoch, row.epoch_owner, blank)
+            for witness, incarnation in blank.items():
+                self.world.net.send(self.server.name, witness, datagram.Whole(incarnation))
+        except (Away, Unanswered):
+            pass
+        yield 0.5
+        self._reminding = False
 
     # ── for the end of a run ──────────────────────────────────────────────────────────────────────
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tegar.guard.datagram import Answer, AnswerMany, AnyMessage, Record, Recorded
-from tegar.guard.judge import majority
+from tegar.guard.tally import Tally
 from tegar.kernel.lease import BEAT_S, TTL_S
 from tegar.kernel.link import DEAD_S
 from tegar.sim.ha.agent import Ended, Reply, Request
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
 Work = Generator[float, None, None]
 TRY_S, TRIES, LOOK_S, LONGEST_LOOK_S = 0.3, 4, 0.005, 0.25
-
-
-@dataclass
-class Waiting:
-    """A record that waits for a majority."""
-
-    granted: set[str]
-    refused: set[str]
 
 
 class Server:
@@ -44,7 +36,8 @@ class Server:
         self.ambush: Callable[[str], None] | None = None
         self._fence = 0
         self._nonce = 0
-        self._waiting: dict[int, Waiting] = {}
+        self._waiting: dict[int, Tally] = {}
+        self._begun: dict[str, int] = {}
         self._replies: dict[int, Any] = {}
         self._seen: dict[str, tuple[int, float]] = {}
         self._mine: set[str] = set()
@@ -177,25 +170,30 @@ class Server:
             return
         self.later(pause_s, self.spawn, work)
 
-    def record(self, vm: str, epoch: int, owner: str) -> Generator[float, None, bool]:
+    def record(
+        self, vm: str, epoch: int, owner: str, must_hear: Collection[str] = ()
+    ) -> Generator[float, None, bool]:
         """Raise a VM's epoch at a majority; see ``ha/witnesses.py``.
 
         Raises:
-            Unanswered: no majority answered.
+            Unanswered: no majority answered, or not all that must be heard.
         """
-        names = list(self.world.witnesses)
-        need, waiting = majority(len(names)), Waiting(set(), set())
+        names, must = list(self.world.witnesses), set(must_hear)
+        tally = Tally(names, self._begun, self.now_s())
         for _ in range(TRIES):
             nonce = self.nonce()
-            self._waiting[nonce] = waiting
+            self._waiting[nonce] = tally
             for witness in names:
-                if witness not in waiting.granted | waiting.refused:
+                if witness not in tally.said:
                     self.world.net.send(self.name, witness, Record(nonce, vm, epoch, owner))
             until_s = self.now_s() + TRY_S
             while self.now_s() < until_s:
                 yield LOOK_S
-                if len(waiting.granted) >= need or len(waiting.refused) > len(names) - need:
-                    return len(waiting.granted) >= need
+                agreed = tally.verdict(self.now_s()) if must.issubset(tally.said) else None
+                if agreed is not None:
+                    for witness, known in tally.blank().items() if agreed else ():
+                        self.world.net.send(self.name, witness, Record(self.nonce(), vm, epoch, owner, known))
+                    return agreed
         raise Unanswered("the witnesses did not answer")
 
     def ask(self, host: str, question: Any, timeout_s: float = 3.0) -> Generator[float, None, Any]:
@@ -227,13 +225,21 @@ class Server:
 
     def _take(self, sender: str, message: AnyMessage | Reply | Ended) -> None:
         if isinstance(message, Answer | AnswerMany):
+            if message.ready if isinstance(message, Answer) else any(it.ready for it in message.states):
+                self._note(sender, message.incarnation)
             if self.manager is not None:
                 self.do(self.manager.hear, sender, message)
         elif isinstance(message, Recorded):
-            waiting = self._waiting.get(message.nonce)
-            if waiting is not None:
-                (waiting.granted if message.granted else waiting.refused).add(sender)
+            self._note(sender, message.incarnation)
+            tally = self._waiting.get(message.nonce)
+            if tally is not None:
+                tally.take(sender, message)
         elif isinstance(message, Reply):
             self._replies[message.nonce] = message.answer
         elif isinstance(message, Ended):
             self.do(self.spawn, self.sagas.look(message.host))
+
+    def _note(self, witness: str, incarnation: int) -> None:
+        """Note that this incarnation of a witness answers, and so has waited for D."""
+        if incarnation > self._begun.get(witness, 0):
+            self._begun[witness] = incarnation

@@ -112,6 +112,7 @@ class World:
         self.leased_boots: dict[str, set[str]] = {}
         self.accepted_s: dict[tuple[str, str], deque[float]] = {}
         self.witnesses: dict[str, WitnessNode] = {}
+        self.forgetful: list[str] = []  # the only ones that restart where the database loses commits
         rho = max(timing.rho for timing in plan.hosts)
         rng = self.engine.rng
         rates: Callable[[], float] = lambda: 1 + rng.choice((-rho, rho, rng.uniform(-rho, rho)))  # noqa: E731
