@@ -231,9 +231,7 @@ def test_an_address_stands_for_a_vm_both_ways(world: World, bert: Tenant) -> Non
     until(lambda: world.name_at(got["ipaddress"]) == "bert-2", "the address of bert-2", within_s=SOON_S)
     bert.api.job("disableStaticNat", ipaddressid=got["id"])
     assert world.name_at(got["ipaddress"]) == ""
-    bert.api.job("disassociateIpAddress", id=got["id"]) if False else bert.api(
-        "disassociateIpAddress", id=got["id"]
-    )
+    bert.api.job("disassociateIpAddress", id=got["id"])
 
 
 def test_a_balancer_spreads_requests_over_its_members(world: World, bert: Tenant) -> None:
@@ -285,6 +283,87 @@ def test_a_network_is_rebuilt_from_nothing(world: World, anna: Tenant) -> None:
     anna.api.job("restartNetwork", id=anna.network["id"], cleanup=True)
 
     assert f"name: {anna.vms[1]['name']}" in anna.sees(f"http://{anna.address_of(1)}/")
+
+
+TIER = "DefaultIsolatedNetworkOfferingForVpcNetworks"
+WEB, DB = "10.9.1", "10.9.2"
+
+
+@dataclass
+class Shop:
+    """A VPC with a VM in each of two tiers, each with a list of its own; the world enters ``web`` by SSH."""
+
+    tenant: Tenant
+    lists: dict[str, str]
+    tiers: dict[str, Any]
+
+    def let(self, tier: str, **item: Any) -> str:
+        """Add an item to a tier's list, first of all where no number is said; return its id."""
+        wish = {
+            "protocol": "tcp",
+            "action": "allow",
+            "traffictype": "ingress",
+            "cidrlist": "0.0.0.0/0",
+            **item,
+        }
+        made = self.tenant.api.job("createNetworkACL", aclid=self.lists[tier], **wish)
+        return str(made["networkacl"]["id"])
+
+    def page(self, ip: str) -> str:
+        """Return the name of the guest whose page ``web`` finds at an address, empty when it finds none."""
+        return self.tenant.sees(f"http://{ip}/").partition("\n")[0]
+
+
+def _shop(anna: Tenant) -> Shop:
+    api, world, zone = anna.api, anna.world, anna.network["zoneid"]
+    kind = world.first("listVPCOfferings", "vpcoffering", name="Default VPC offering")["id"]
+    vpc = api.job("createVPC", name="shop", displaytext="shop", zoneid=zone, vpcofferingid=kind, cidr="10.9.0.0/16")[
+        "vpc"
+    ]["id"]  # fmt: skip
+    lists, tiers, vms = {}, {}, []
+    for name, net, host, offering in (("web", WEB, "h1", TIER), ("db", DB, "h2", f"{TIER}WithInternalLB")):
+        lists[name] = api.job("createNetworkACLList", name=name, vpcid=vpc)["networkacllist"]["id"]
+        tiers[name] = api(
+            "createNetwork", name=name, displaytext=name, zoneid=zone, vpcid=vpc, aclid=lists[name],
+            gateway=f"{net}.1", netmask="255.255.255.0",
+            networkofferingid=world.first("listNetworkOfferings", "networkoffering", name=offering)["id"],
+        )["network"]  # fmt: skip
+        made = api(
+            "deployVirtualMachine", name=name, zoneid=zone, networkids=tiers[name]["id"], keypair="mine", startvm=False,
+            templateid=anna.vms[0]["templateid"], serviceofferingid=anna.vms[0]["serviceofferingid"],
+        )  # fmt: skip
+        api.wait("deployVirtualMachine", made["jobid"])
+        at = world.first("listHosts", "host", name=host)["id"]
+        vms.append(world.admin.job("startVirtualMachine", id=made["id"], hostid=at)["virtualmachine"])
+    ip = api.job("associateIpAddress", vpcid=vpc)["ipaddress"]
+    api.job("createPortForwardingRule", ipaddressid=ip["id"], protocol="tcp", publicport=2222, privateport=22,
+            virtualmachineid=vms[0]["id"], networkid=tiers["web"]["id"])  # fmt: skip
+    return Shop(Tenant(world, api, anna.key, tiers["web"], vms, ip), lists, tiers)
+
+
+def test_tiers_of_a_vpc_let_through_what_their_lists_say_and_balance_inside(anna: Tenant) -> None:
+    shop = _shop(anna)
+    api, db = shop.tenant.api, shop.tenant.address_of(1)
+    shop.let("web", startport=22, endport=22)
+    until(lambda: shop.tenant.run("hostname").strip() == "web", "the world in web", within_s=BOOT_S)
+    assert shop.page(db) == ""
+
+    shop.let("web", startport=80, endport=80, traffictype="egress")
+    assert shop.page(db) == ""
+    shop.let("db", startport=80, endport=80, cidrlist=f"{WEB}.0/24", number=20)
+    until(lambda: shop.page(db) == "name: db", "db, by web", within_s=BOOT_S)
+    before = shop.let("db", startport=80, endport=80, action="deny", number=10)
+    assert shop.page(db) == ""
+    api.job("deleteNetworkACL", id=before)
+    assert shop.page(db) == "name: db"
+
+    inside = api.job(
+        "createLoadBalancer", name="inside", networkid=shop.tiers["db"]["id"], scheme="Internal", algorithm="roundrobin",
+        sourceipaddressnetworkid=shop.tiers["db"]["id"], sourceport=80, instanceport=80,
+    )["loadbalancer"]  # fmt: skip
+    assert shop.page(inside["sourceipaddress"]) == ""
+    api.job("assignToLoadBalancerRule", id=inside["id"], virtualmachineids=shop.tenant.vms[1]["id"])
+    until(lambda: shop.page(inside["sourceipaddress"]) == "name: db", "the balancer inside", within_s=SOON_S)
 
 
 GROUPS = "DefaultSharedNetworkOfferingWithSGService"
