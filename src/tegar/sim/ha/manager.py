@@ -19,7 +19,7 @@ from tegar.ha.quarantine import ALARMS
 from tegar.model.lease import Proof
 from tegar.sim.ha.agent import Look
 from tegar.sim.ha.sagas import Unanswered, lose
-from tegar.sim.ha.sql import Away, LeaseRow, SagaRow, Tables
+from tegar.sim.ha.sql import Away, LeaseRow, SagaRow, Tables, VmRow
 
 if TYPE_CHECKING:
     from tegar.sim.ha.server import Server, Work
@@ -292,8 +292,10 @@ class Manager:
         held = [place.lease for place in row.places if not self.sql.tables.is_dead(place.lease)]
         if any(self.decide.braked(lease) for lease in held):
             return f"brake: many hosts were suspect with {held[0].host}"
-        at_work = any(saga.vm == vm and not saga.done for saga in self.sql.tables.sagas.values())
-        return self.world.why.get(vm, "") if at_work else ""
+        mine = [saga for saga in self.sql.tables.sagas.values() if saga.vm == vm]
+        if row == VmRow() and not mine:
+            return "the database lost the request that asked for it"
+        return self.world.why.get(vm, "") if any(not saga.done for saga in mine) else ""
 
 
 __all__ = ["Manager", "SagaRow"]
