@@ -182,9 +182,16 @@ class Host:
             self.warden = self._new_warden()
 
     def restart_hands(self) -> None:
-        """The agent dies and is started again; QEMU processes go on."""
+        """The agent dies and is started again; QEMU processes go on.
+
+        New hands do not know since when a guest is paused, and wait for its writes once more: the watchdog may be faster.
+        """
         if self.powered:
             self.world.engine.say(f"{self.name}: hands restarted")
+            if self.hands.order is not None and self.hands.order.verb is not Verb.OPEN:
+                self.excused_until_s = max(
+                    self.excused_until_s, self.world.engine.now_s + self.timing.reset_s
+                )
             self.hands.dead = True
             self.hands = self.world.parts.hands(self, self.boot, self.hands.copies)
 
