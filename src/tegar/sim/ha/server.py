@@ -108,7 +108,10 @@ class Server:
                 elif now_s - self._seen[uuid][1] > TTL_S:
                     dead.add(uuid)
         holder, fence = t.leader
-        if not holder or holder in dead:
+        forgotten = (
+            holder == self.uuid and fence != self._fence
+        )  # commits were lost: nobody beats for it any more
+        if not holder or holder in dead or forgotten:
             self._fence = fence + 1
             t.leader = (self.uuid, self._fence)
             self.world.engine.say(f"{self.name}: leads, fence {self._fence}")
