@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from saga.law import Allowed, Case, case
+from saga.law import Allowed, Case, case, first
 from support.cloud import Cloud
 from support.isolated import acquire, isolated, public_range, vm_in
 from support.picture import Picture
 
 
-def _first(cloud: Cloud, command: str, key: str, **params: Any) -> str:
-    found: str = cloud.api(command, listall=True, **params)[key][0]["id"]
-    return found
-
-
 def _address(cloud: Cloud) -> str:
-    return _first(cloud, "listPublicIpAddresses", "publicipaddress", issourcenat=False)
+    return first(cloud, "listPublicIpAddresses", "publicipaddress", issourcenat=False)
 
 
 def _vm(cloud: Cloud) -> str:
-    return _first(cloud, "listVirtualMachines", "virtualmachine")
+    return first(cloud, "listVirtualMachines", "virtualmachine")
 
 
 def address(cloud: Cloud) -> None:
@@ -53,7 +48,7 @@ def balanced(cloud: Cloud) -> None:
     address(cloud)
     cloud.do("createLoadBalancerRule", name="web", algorithm="roundrobin", publicport=80, privateport=80,
              publicipid=_address(cloud))  # fmt: skip
-    made = _first(cloud, "listLoadBalancerRules", "loadbalancerrule")
+    made = first(cloud, "listLoadBalancerRules", "loadbalancerrule")
     cloud.do("assignToLoadBalancerRule", id=made, virtualmachineids=_vm(cloud))
     cloud.do("createLBStickinessPolicy", lbruleid=made, name="s", methodname="LbCookie")
 
@@ -82,15 +77,15 @@ def asks(command: str, of: Callable[[Cloud], str], wire: str = "id", **more: Any
 
 
 def _forwarding(cloud: Cloud) -> str:
-    return _first(cloud, "listPortForwardingRules", "portforwardingrule")
+    return first(cloud, "listPortForwardingRules", "portforwardingrule")
 
 
 def _balancer(cloud: Cloud) -> str:
-    return _first(cloud, "listLoadBalancerRules", "loadbalancerrule")
+    return first(cloud, "listLoadBalancerRules", "loadbalancerrule")
 
 
 def _network(cloud: Cloud) -> str:
-    return _first(cloud, "listNetworks", "network", type="Isolated")
+    return first(cloud, "listNetworks", "network", type="Isolated")
 
 
 def _removed(before: Picture, after: Picture) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from saga.law import Allowed, Case, case
+from saga.law import Allowed, Case, case, first
 from support.cloud import Cloud
 from support.isolated import isolated, public_range, vm_in
 from support.picture import Picture
@@ -13,21 +12,16 @@ from support.picture import Picture
 ELASTIC = '{"StaticNat": {"ElasticIp": "true"}}'
 
 
-def _first(cloud: Cloud, command: str, key: str, **params: Any) -> str:
-    found: str = cloud.api(command, listall=True, **params)[key][0]["id"]
-    return found
-
-
 def _vm(cloud: Cloud) -> str:
-    return _first(cloud, "listVirtualMachines", "virtualmachine", name="web")
+    return first(cloud, "listVirtualMachines", "virtualmachine", name="web")
 
 
 def _network(cloud: Cloud) -> str:
-    return _first(cloud, "listNetworks", "network", keyword="second")
+    return first(cloud, "listNetworks", "network", keyword="second")
 
 
 def _nic(cloud: Cloud) -> str:
-    return _first(cloud, "listNics", "nic", virtualmachineid=_vm(cloud), networkid=_network(cloud))
+    return first(cloud, "listNics", "nic", virtualmachineid=_vm(cloud), networkid=_network(cloud))
 
 
 def _address(cloud: Cloud) -> str:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from saga.law import Allowed, Case, case
+from saga.law import Allowed, Case, case, first
 from support.cloud import Cloud
 from support.grouped import guarded, guarded_zone, guest
 from support.picture import Picture
 
 
-def _first(cloud: Cloud, command: str, key: str, **params: str) -> str:
-    found: str = cloud.api(command, listall=True, **params)[key][0]["id"]
-    return found
-
-
 def _group(cloud: Cloud) -> str:
-    return _first(cloud, "listSecurityGroups", "securitygroup", securitygroupname="web")
+    return first(cloud, "listSecurityGroups", "securitygroup", securitygroupname="web")
 
 
 def members(cloud: Cloud) -> None:
@@ -41,7 +36,7 @@ def revoke(cloud: Cloud) -> None:
 
 
 def _vm(cloud: Cloud) -> str:
-    return _first(cloud, "listVirtualMachines", "virtualmachine", name="a")
+    return first(cloud, "listVirtualMachines", "virtualmachine", name="a")
 
 
 def destroy(cloud: Cloud) -> None:
@@ -55,7 +50,7 @@ def migrate(cloud: Cloud) -> None:
 
 
 def _nic(cloud: Cloud) -> str:
-    return _first(cloud, "listNics", "nic", virtualmachineid=_vm(cloud))
+    return first(cloud, "listNics", "nic", virtualmachineid=_vm(cloud))
 
 
 def second_address(cloud: Cloud) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import event, select
 
@@ -109,6 +110,12 @@ def submit(cloud: Cloud, chosen: Case, watcher: Watcher) -> int:
     mine = [saga_id for saga_id, name in after if saga_id not in before and name == chosen.saga]
     assert len(mine) == 1, f"the request must submit one {chosen.saga}, not {len(mine)}"
     return mine[0]
+
+
+def first(cloud: Cloud, command: str, key: str, **params: Any) -> str:
+    """Return the id of the first row of a list, whoever owns it."""
+    found: str = cloud.api(command, listall=True, **params)[key][0]["id"]
+    return found
 
 
 def state_of(cloud: Cloud, saga_id: int) -> State:

@@ -139,6 +139,12 @@ def until(true: Callable[[], object], patience_s: float, every_s: float = 0.1) -
     return bool(true())
 
 
+def spend(seconds: float) -> None:
+    """Let the others go on for so long, with nothing to wait for: a fault lasts, or clients are watched."""
+    for _ in _ticks(seconds, 0.05):
+        pass
+
+
 def _ticks(patience_s: float, every_s: float) -> Iterator[None]:
     end_s = time.monotonic() + patience_s
     while time.monotonic() < end_s:

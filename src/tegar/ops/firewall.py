@@ -21,7 +21,6 @@ from tegar.store.firewall import FirewallRule
 from tegar.store.networks import Network
 
 PROTOCOLS = (Protocol.TCP, Protocol.UDP, Protocol.ICMP, Protocol.ALL)
-ANY_ICMP = -1
 
 
 @dataclass(frozen=True)
@@ -105,22 +104,13 @@ def _row(
     if wish.first_port is not None or wish.last_port is not None:
         raise Refused("startport and endport are only for protocols tcp and udp")
     if protocol == Protocol.ICMP:
-        row.icmp_type = _icmp("icmptype", wish.icmp_type)
-        row.icmp_code = _icmp("icmpcode", wish.icmp_code)
+        row.icmp_type = rules.icmp("icmptype", wish.icmp_type)
+        row.icmp_code = rules.icmp("icmpcode", wish.icmp_code)
         if row.icmp_code is not None and row.icmp_type is None:
             raise Refused("icmpcode needs icmptype")
     elif wish.icmp_type is not None or wish.icmp_code is not None:
         raise Refused("icmptype and icmpcode are only for protocol icmp")
     return row
-
-
-def _icmp(name: str, number: int | None) -> int | None:
-    """Return an ICMP type or code; -1 asks for all, as leaving it out."""
-    if number is None or number == ANY_ICMP:
-        return None
-    if not 0 <= number <= 255:
-        raise BadParameter(name, f"{number} is not between 0 and 255; -1 means all")
-    return number
 
 
 def _must_be_new(ctx: Ctx, row: FirewallRule, place: object) -> None:

@@ -11,11 +11,12 @@ from tegar.kernel.db import live
 from tegar.kernel.errors import BadParameter, Refused
 from tegar.kernel.saga import SagaRow
 from tegar.model.errors import Exists, OutOfAddresses
-from tegar.model.network import JOINABLE, NicState
+from tegar.model.network import JOINABLE
 from tegar.model.rule import RuleState
 from tegar.model.span import address
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
+from tegar.ops.rule import nic_in
 from tegar.saga.rule_apply import APPLY_RULES, ApplyRules, RuleRef, ref
 from tegar.store import networks, routers
 from tegar.store.internal_balancers import InternalBalancer, InternalLb, InternalMember
@@ -165,15 +166,7 @@ def assign(ctx: Ctx, rule: InternalBalancer, vms: list[Vm]) -> SagaRow:
     refs = []
     for vm in vms:
         must_operate(ctx, vm)
-        nic = ctx.s.scalars(
-            select(Nic).where(Nic.vm_id == vm.id, Nic.network_id == network.id, live(Nic))
-        ).first()
-        if nic is None:
-            raise Refused(f"VM {vm.name} has no NIC in network {network.name}")
-        if nic.state != NicState.ACTIVE:
-            raise Refused(
-                f"The NIC of VM {vm.name} in network {network.name} is {nic.state.value}; wait for that job"
-            )
+        nic = nic_in(ctx, vm, network)
         if _member(ctx, rule, vm) is not None:
             raise Refused(f"VM {vm.name} is behind load balancer {rule.name} already")
         row = InternalMember(balancer_id=rule.id, vm_id=vm.id, nic_id=nic.id)

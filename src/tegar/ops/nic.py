@@ -292,7 +292,7 @@ def change_address(ctx: Ctx, nic: Nic, want_ip: str) -> SagaRow:
     _must_be_free_of_rules(ctx, nic, nic.ip)
     before, nic.ip = nic.ip, _take(ctx, network, nic, want_ip)
     security_groups.addresses_change(ctx.s, vm.id)
-    networks.give_back(ctx.s, nic.id, before)
+    networks.free_address(ctx.s, nic.id, before)
     for address in _came_with(ctx, nic):
         address.guest_ip = nic.ip
     _meet(ctx, vm)

@@ -29,6 +29,7 @@ from tegar.store.vms import Vm
 
 GOING = (VmState.DESTROYED, VmState.EXPUNGING, VmState.ERROR)
 LAST_PORT = 65535
+ANY_ICMP = -1
 
 
 class Purpose(StrEnum):
@@ -114,6 +115,18 @@ def target(ctx: Ctx, vm: Vm, network: Network, guest_ip: str | None = None) -> T
         raise Refused(f"VM {vm.name} and network {network.name} are not of the same account")
     if vm.state in GOING:
         raise Refused(f"VM {vm.name} is {vm.state.value}")
+    nic = nic_in(ctx, vm, network)
+    if guest_ip and guest_ip != nic.ip and guest_ip not in rules.addresses_of_nic(ctx.s, nic.id):
+        raise BadParameter("vmguestip", f"VM {vm.name} does not have {guest_ip} in network {network.name}")
+    return Target(nic, guest_ip or nic.ip)
+
+
+def nic_in(ctx: Ctx, vm: Vm, network: Network) -> Nic:
+    """Return the NIC of a VM in a network.
+
+    Raises:
+        Refused: it has none, or that comes or goes.
+    """
     stmt = select(Nic).where(Nic.vm_id == vm.id, Nic.network_id == network.id, live(Nic))
     nic = ctx.s.scalars(stmt.order_by(Nic.device_id)).first()
     if nic is None:
@@ -122,9 +135,7 @@ def target(ctx: Ctx, vm: Vm, network: Network, guest_ip: str | None = None) -> T
         raise Refused(
             f"The NIC of VM {vm.name} in network {network.name} is {nic.state.value}; wait for that job"
         )
-    if guest_ip and guest_ip != nic.ip and guest_ip not in rules.addresses_of_nic(ctx.s, nic.id):
-        raise BadParameter("vmguestip", f"VM {vm.name} does not have {guest_ip} in network {network.name}")
-    return Target(nic, guest_ip or nic.ip)
+    return nic
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,19 @@ def ports(protocol: str, first: int, last: int | None, name: str = "publicport")
     if not 1 <= first <= end <= LAST_PORT:
         raise BadParameter(name, f"{first} to {end} is no range of ports from 1 to {LAST_PORT}")
     return Ports(kind, first, end)
+
+
+def icmp(name: str, number: int | None) -> int | None:
+    """Return an ICMP type or code; -1 asks for all, as leaving it out.
+
+    Raises:
+        BadParameter: it is no such number.
+    """
+    if number is None or number == ANY_ICMP:
+        return None
+    if not 0 <= number <= 255:
+        raise BadParameter(name, f"{number} is not between 0 and 255; -1 means all")
+    return number
 
 
 def protocol_of(text: str, allowed: Sequence[Protocol]) -> Protocol:

@@ -13,6 +13,7 @@ from tegar.kernel.errors import BadParameter, Refused, Stale
 from tegar.kernel.saga import SagaRow
 from tegar.model.errors import RuleConflict
 from tegar.model.rule import Protocol, RuleState
+from tegar.ops import rule as rules
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.saga.security_apply import APPLY_SECURITY, ApplySecurity
@@ -22,8 +23,6 @@ from tegar.store.security_groups import SecurityGroup, SecurityRule
 
 NAMES = {p.value: p for p in (Protocol.TCP, Protocol.UDP, Protocol.ICMP, Protocol.ALL)}
 NUMBERS = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP}
-LAST_PORT = 65535
-ANY_ICMP = -1
 
 
 @dataclass(frozen=True)
@@ -111,17 +110,15 @@ def _packets(wish: Wish) -> _Packets:
             raise Refused(f"Protocol {protocol.value} needs startport and endport")
         low, high = (last if first is None else first), (first if last is None else last)
         assert low is not None
-        assert high is not None
-        if not 1 <= low <= high <= LAST_PORT:
-            raise BadParameter("startport", f"{low} to {high} is no range of ports from 1 to {LAST_PORT}")
-        return _Packets(protocol, first_port=low, last_port=high)
+        found = rules.ports(protocol.value, low, high, "startport")
+        return _Packets(protocol, first_port=found.first, last_port=found.last)
     if wish.first_port is not None or wish.last_port is not None:
         raise Refused("startport and endport are only for protocols tcp and udp")
     if protocol is not Protocol.ICMP:
         return _Packets(protocol, number=number)
     if wish.icmp_type is None or wish.icmp_code is None:
         raise Refused("Protocol icmp needs icmptype and icmpcode; -1 means all")
-    kind, code = _icmp("icmptype", wish.icmp_type), _icmp("icmpcode", wish.icmp_code)
+    kind, code = rules.icmp("icmptype", wish.icmp_type), rules.icmp("icmpcode", wish.icmp_code)
     if kind is None and code is not None:
         raise Refused("icmptype -1 is all kinds of packets: then icmpcode is -1 too")
     return _Packets(protocol, icmp_type=kind, icmp_code=code)
@@ -137,14 +134,6 @@ def _protocol(text: str) -> tuple[Protocol, int | None]:
         )
     number = int(given)
     return (NUMBERS[number], None) if number in NUMBERS else (Protocol.NUMBER, number)
-
-
-def _icmp(name: str, number: int) -> int | None:
-    if number == ANY_ICMP:
-        return None
-    if not 0 <= number <= 255:
-        raise BadParameter(name, f"{number} is not between 0 and 255; -1 means all")
-    return number
 
 
 def _cidr(text: str) -> str:

@@ -40,7 +40,7 @@ def _gone(s: Session, address_id: int, now_s: float) -> None:
     row = s.get_one(NicAddress, address_id)
     if not row.removed_s:
         row.removed_s, row.state = now_s, RuleState.REVOKE
-        networks.give_back(s, row.nic_id, row.ip)
+        networks.free_address(s, row.nic_id, row.ip)
 
 
 def allow(run: Changing) -> None:

@@ -63,7 +63,8 @@ def dead(s: Session, vm_id: int, host_id: int) -> Death | None:
 def permit(s: Session, vm: Vm, host_id: int, *, anew: bool = False) -> Permit | None:
     """Return the right to run a VM on a host, None on a host without leases.
 
-    *Anew*: with an epoch of its own, for the one before was told to end there.  A place whose lease is proven dead moves to the host's present lease: nothing runs under the old one.
+    *Anew*: with an epoch of its own, for the one before was told to end there.  A place whose lease is proven dead
+    moves to the host's present lease: nothing runs under the old one.
 
     Raises:
         Unavailable: the host holds no lease now, or the end of the one before is not proven yet.

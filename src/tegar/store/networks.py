@@ -179,15 +179,9 @@ def _open_to_guests(s: Session, network: Network) -> Iterator[str]:
         yield from (str(IPv4Address(n)) for n in numbers)
 
 
-def free_address(s: Session, nic_id: int) -> None:
-    """Give a NIC's addresses back."""
-    s.execute(delete(GuestAddress).where(GuestAddress.nic_id == nic_id, GuestAddress.range_id == 0))
-    s.execute(update(GuestAddress).where(GuestAddress.nic_id == nic_id).values(nic_id=None))
-
-
-def give_back(s: Session, nic_id: int, ip: str) -> None:
-    """Give one of a NIC's addresses back."""
-    here = (GuestAddress.nic_id == nic_id, GuestAddress.ip == ip)
+def free_address(s: Session, nic_id: int, ip: str = "") -> None:
+    """Give a NIC's addresses back, or that one of them."""
+    here = [GuestAddress.nic_id == nic_id, *([GuestAddress.ip == ip] if ip else [])]
     s.execute(delete(GuestAddress).where(*here, GuestAddress.range_id == 0))
     s.execute(update(GuestAddress).where(*here).values(nic_id=None))
 

@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 from tegar.main.bench import router
 from tegar.main.bench.router import PUBLIC, Stage
 from tegar.main.drill.marks import figures
-from tegar.main.local import until
+from tegar.main.local import spend, until
 from tegar.model.rule import Balancer, Member
 
 MEMBERS = ("10.88.0.21", "10.88.0.22", "10.88.0.23", "10.88.0.24")
@@ -95,14 +95,14 @@ def _deaths(stage: Stage, members: list[str], seconds: float) -> dict[str, Any]:
     after_s, asked = list[float](), list[Sequence[float | None]]()
     for name in members[:DEATHS]:
         with _load(stage) as load:
-            _spend(seconds / DEATHS / 3)
+            spend(seconds / DEATHS / 3)
             died_s = time.time()
             router.ip("link", "set", stage.name(f"{name}i"), "down")
-            _spend(seconds / DEATHS * 2 / 3)
+            spend(seconds / DEATHS * 2 / 3)
         router.ip("link", "set", stage.name(f"{name}i"), "up")
         asked += load.asked
         after_s += [sent_s - died_s for sent_s, done_s in load.asked if sent_s is not None and done_s is None]
-        _spend(GRACE_S)
+        spend(GRACE_S)
     return {
         "deaths": DEATHS, **_told(asked), "last_failed_s": round(max(after_s, default=0.0), 3),
         "failed_later": sum(s > GRACE_S for s in after_s),
@@ -141,13 +141,8 @@ def _want(stage: Stage, members: Sequence[str], pem: str) -> float:
 
 def _answers(stage: Stage) -> bool:
     with _load(stage) as load:
-        _spend(0.2)
+        spend(0.2)
     return all(done_s is not None for _, done_s in load.asked)
-
-
-def _spend(seconds: float) -> None:
-    end_s = time.monotonic() + seconds
-    until(lambda: time.monotonic() > end_s, seconds + 1, 0.05)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from tegar.main.drill.marks import ANSWER, END, FAULT, PAUSE, START, Mark, Run
 from tegar.main.drill.noticed import Noticed, noticed
 from tegar.main.drill.stage import DrillError, Needs, Options, Say, Stage, open_stage
 from tegar.main.drill.tenant import PORT, STREAM_PORT, Tenant, python, tenant
-from tegar.main.local import until
+from tegar.main.local import spend, until
 
 RATE = 100
 WARM_S, AFTER_S, CUT_S = 1.5, 1.0, 6.0
@@ -108,10 +108,10 @@ def _one(network: Tenant, number: int, hurt: Hurt, figure: str) -> Run:
         round.await_(lambda: _whole(round), "a whole router group")
         at = network.where()
         with _traffic(round, _away_from(network.stage, at), seen):
-            _spend(WARM_S)
+            spend(WARM_S)
             round.fault_s = began_s = time.time()
             facts |= hurt(round, at)
-            _spend(AFTER_S)
+            spend(AFTER_S)
     except (DrillError, LabError, ApiFailed) as e:
         failure = str(e)
     finally:
@@ -183,12 +183,6 @@ def _end(end: subprocess.Popen[str]) -> None:
         end.wait()
 
 
-def _spend(seconds: float) -> None:
-    """Let the clients go on for a while."""
-    end_s = time.monotonic() + seconds
-    until(lambda: time.monotonic() > end_s, seconds + 1, 0.05)
-
-
 def _lose_host(round: Round, at: list[str]) -> dict[str, float]:
     """Cut the power of the primary's host, wait until the routers are whole elsewhere, and give it back."""
     victim = round.tenant.stage.lab.hosts[at[0]]
@@ -210,10 +204,10 @@ def _cut(side: str) -> Hurt:
         lab = round.tenant.stage.lab
         round.mark(FAULT, f"{at[0]} and {at[1]} do not hear each other on the {side} side")
         lab.separate([at[0]], [at[1]], SIDES[side])
-        _spend(CUT_S)
+        spend(CUT_S)
         lab.heal()
         round.mark(FAULT, "the cables are mended")
-        _spend(CUT_S)
+        spend(CUT_S)
         round.await_(lambda: _whole(round), "a whole pair")
         return {}
 
