@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,24 @@ def test_a_process_that_died_is_revived_and_a_vanished_namespace_is_not_listed(
     assert routers.all() == ()
     routers.apply(router(wire, 1, guest(1), id=id))
     assert wire.lease(wire.client(guest(1).mac)).startswith("10.77.7.11 ")
+
+
+def test_a_router_is_made_anew_while_its_old_namespace_is_not_gone_yet(
+    wire: Wire, routers: NamespaceRouters
+) -> None:
+    id = str(uuid.uuid4())
+    routers.apply(router(wire, 1, guest(1), id=id))
+    with subprocess.Popen(Namespace(id).enter("cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stays:
+        assert stays.stdin
+        assert stays.stdout
+        stays.stdin.write(b"in\n")
+        stays.stdin.flush()
+        assert stays.stdout.readline() == b"in\n"
+        sh("ip", "netns", "del", Namespace(id).name)
+
+        routers.apply(router(wire, 1, guest(1), id=id))
+
+        assert wire.lease(wire.client(guest(1).mac)).startswith("10.77.7.11 ")
 
 
 def test_nothing_but_the_services_answers(wire: Wire, routers: NamespaceRouters) -> None:
