@@ -19,10 +19,12 @@ class Permit:
 
 
 class Proof:
-    """What proves that a copy cannot write any more; the values are shown to operators."""
+    """What proves that a copy neither runs nor writes any more; the values are shown to operators.
+
+    There is no P3: a fence at the storage ends writing, and not running (docs/decisions/0015-no-proof-by-storage.md).
+    """
 
     POWER = "P1 power"
     LEASE = "P2 lease"
-    STORAGE = "P3 storage fence"
     REBOOT = "P4 reboot"
     GONE = "P5 gone"

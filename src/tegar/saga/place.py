@@ -86,14 +86,14 @@ def permit(s: Session, vm: Vm, host_id: int, *, anew: bool = False) -> Permit | 
 
 
 def locks_linger(s: Session, zone_id: int) -> bool:
-    """Return whether a host of the zone is proven dead by other means than its end, and was not heard since.
+    """Return whether a host of the zone is proven dead by its silence alone, and was not heard since.
 
     Copies that hang on there, paused for ever, may still hold locks on images.
     """
     by_silence = exists().where(
         Death.host_id == HostLease.host_id,
         Death.boot == HostLease.boot,
-        Death.kind.in_([Proof.LEASE, Proof.STORAGE]),
+        Death.kind == Proof.LEASE,
     )
     stmt = select(HostLease.host_id).join(Host, Host.id == HostLease.host_id)
     stmt = stmt.where(Host.zone_id == zone_id, HostLease.state == "dead", by_silence)

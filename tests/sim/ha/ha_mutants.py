@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tegar.guard.datagram import Teach
 from tegar.guard.warden import Effect, Order, Verb, Warden
 from tegar.guard.witness import Witness
+from tegar.ha.decide import LeaseId
 from tegar.model.timing import Timing
-from tegar.sim.ha.agent import Fence, Permit, Start
+from tegar.sim.ha.agent import Fence, Permit, Resume, Start
 from tegar.sim.ha.chaos import TIMINGS
 from tegar.sim.ha.hands import Asked, Hands
+from tegar.sim.ha.host import Host
+from tegar.sim.ha.manager import Manager
 from tegar.sim.ha.world import Parts
 
 
@@ -157,3 +161,56 @@ class NeverBlank(Witness):
     def __init__(self, *args: object, **more: object) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type]
         self._whole = True
+
+
+# ── a proof the page has and the product has not; see docs/ha.md ──────────────────────────────────
+
+
+class FencedAtStorage(Host):
+    """Can be fenced at its storage, perfectly: nothing of a fenced boot writes any more."""
+
+    fenced_boot = ""
+
+    def fence(self, boot: str) -> None:
+        if self.boot != boot:
+            return
+        self.world.engine.say(f"{self.name}: fenced at its storage")
+        self.fenced_boot = boot
+        for copy in self.hands.copies.values():
+            if self.world.writers.get(copy.vm) is copy:
+                del self.world.writers[copy.vm]
+
+
+class RunsTwice(Hands):
+    """Looks, at every start, whether the VM still runs somewhere, be it where it cannot write."""
+
+    def _start(self, it: Start | Resume, answer: Callable[[Any], None]) -> None:
+        for other in self.host.world.hosts.values():
+            copy = other.hands.copies.get(it.vm)
+            if copy is not None and copy.writing and other is not self.host:
+                self.host.world.engine.violate(
+                    f"runs twice: {it.vm}, on {other.name} and on {self.host.name}"
+                )
+        super()._start(it, answer)
+
+    def _resume(self, order: Order) -> None:
+        if getattr(self.host, "fenced_boot", "") != self.boot:
+            super()._resume(order)
+
+
+class ProvesByStorage(Manager):
+    """Takes the fence for a proof: asks for it when power would be cut, and believes the acknowledgement."""
+
+    def _force_off(self, lease: LeaseId) -> None:
+        host = self.world.hosts[lease.host]
+        assert isinstance(host, FencedAtStorage)
+        self.world.power_asked(host)
+        self.world.engine.after(0.5, host.fence, lease.boot)
+        self.server.later(1.0, self._acknowledged, lease)
+
+    def _acknowledged(self, lease: LeaseId) -> None:
+        if not self.over:
+            self._carry_out(self.decide.power(lease, "no: fenced at its storage"))
+
+
+STORAGE_FENCE = Parts(host=FencedAtStorage, hands=RunsTwice, manager=ProvesByStorage)

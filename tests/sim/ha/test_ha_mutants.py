@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from ha_mutants import MUTANTS, AnyBoot, ArmsAtOnce, ForgetsPromises, Mutant, NeverBlank, StartsDoNotCount
+from ha_mutants import (
+    MUTANTS,
+    STORAGE_FENCE,
+    AnyBoot,
+    ArmsAtOnce,
+    ForgetsPromises,
+    Mutant,
+    NeverBlank,
+    RunsTwice,
+    StartsDoNotCount,
+)
 from scenario import FOLDER, play, read
 
 from tegar.ha.decide import LeaseId
@@ -111,3 +121,23 @@ def test_s_plus_drain_below_2w_is_not_enough(drain_s: float) -> None:
 
     with pytest.raises(Violation, match="was reset though nothing on it had stopped"):
         world.run(12)
+
+
+# ── P3: a fence at the storage ends writing, and not running ──────────────────────────────────────
+
+
+def test_by_a_storage_fence_alone_a_vm_runs_twice_though_it_never_writes_twice() -> None:
+    with pytest.raises(Violation, match="runs twice: vm1, on h1 and on h2"):
+        play("bmcs works none none\nat 4.0 ambush h1\nend 16\n", STORAGE_FENCE)
+
+
+def test_seeds_find_that_a_storage_fence_is_no_proof() -> None:
+    seed, says = caught(Mutant(STORAGE_FENCE))
+
+    assert seed, says
+    assert "runs twice" in says
+
+
+def test_power_that_is_read_off_passes_the_same_watch_for_running_twice() -> None:
+    for seed in range(1, BOUND + 1):
+        run_seed(seed, Parts(hands=RunsTwice))

@@ -99,10 +99,23 @@ def _run(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], 
     failures = [] if done else [f"{len(vms) - len(order)} VMs were not started again"]
     failures += [f"{len(early)} VMs began before more urgent ones ran"] if early else []
     say(f"run {number}: {seconds} s, {len(vms)} VMs, {len(early)} out of order")
+    _bring_home(api, db, vms, host_id)
     return Run(
         number, fault_s, seconds, 0, len(violations), "; ".join(failures), sorted(marks, key=lambda m: m.at_s),
         {"vms": float(len(vms)), "out_of_order": float(len(early))},
     )  # fmt: skip
+
+
+def _bring_home(api: Client, db: Db, vms: list[int], host_id: int) -> None:
+    """Migrate VMs back to the host that died, so that every run begins with as many on each."""
+    home = db.read(lambda s: s.get_one(Host, host_id).uuid)
+    away = select(Vm.uuid).where(Vm.id.in_(vms), Vm.state == State.RUNNING, Vm.host_id != host_id)
+
+    def migrate(uuid: str) -> None:
+        api.job("migrateVirtualMachine", virtualmachineid=uuid, hostid=home)
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(migrate, db.read(lambda s: s.scalars(away).all())))
 
 
 @dataclass(frozen=True)
