@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from tegar.guard.datagram import Answer
 from tegar.ha import decide, due, facts, lost, quarantine, ready, remind, stage
 from tegar.ha.decide import TICK_S, Decider, Effect, Facts, LeaseId
 from tegar.ha.facts import EVERY_EPOCH, Picture
+from tegar.ha.ways import NoPower, Power, Ways
 from tegar.kernel import log
 from tegar.kernel.errors import Fenced, TegarError
 from tegar.kernel.lease import Lease
@@ -37,58 +38,6 @@ FRESH_S = 1.0  # what SQL says is read again after so long
 REMIND_S = 1.0  # witnesses that restarted are told of every VM, again after so long if that failed
 READY_S, READY_LATE_S = 1.0, 10.0  # each VM is asked so often whether it is ready; an answer is given up
 T = TypeVar("T")
-
-
-class Ways(Protocol):
-    """What the manager reaches the world by, besides SQL and agents."""
-
-    def say(self, witness: str, address: tuple[str, int], message: datagram.AnyMessage) -> None:
-        """Send a datagram to a witness."""
-        ...
-
-    def ask(self, witness: str, address: tuple[str, int], leases: Sequence[LeaseId]) -> None:
-        """Ask a witness about many leases, in few datagrams."""
-        ...
-
-    def nonce(self) -> int:
-        """Return a number that grows: the time of now in microseconds on the manager's clock."""
-        ...
-
-    def apart(self, work: Callable[[], Callable[[], None]]) -> None:
-        """Do something that takes long elsewhere; what it returns is called in the manager's thread."""
-        ...
-
-
-class Power(Protocol):
-    """Cuts the power of hosts and reads what came of it."""
-
-    def hosts(self, s: Session) -> frozenset[int]:
-        """Return the ids of hosts whose power can be cut."""
-        ...
-
-    def off(self, host_id: int) -> str:
-        """Cut a host's power; return the evidence that it was read as Off, empty when it was not."""
-        ...
-
-    def reads_off(self, host_id: int) -> str:
-        """Cut nothing; return the evidence that a host's power reads Off, empty when it does not."""
-        ...
-
-
-class NoPower:
-    """No host has a BMC."""
-
-    def hosts(self, s: Session) -> frozenset[int]:
-        """Return none."""
-        return frozenset()
-
-    def off(self, host_id: int) -> str:
-        """Return no evidence."""
-        return ""
-
-    def reads_off(self, host_id: int) -> str:
-        """Return no evidence."""
-        return ""
 
 
 @dataclass

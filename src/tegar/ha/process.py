@@ -11,7 +11,8 @@ from functools import partial
 from tegar.guard.datagram import Answer, AnyMessage
 from tegar.ha import enroll
 from tegar.ha.decide import LeaseId
-from tegar.ha.manager import LEASE, Leading, Manager, NoPower, Power
+from tegar.ha.manager import LEASE, Leading, Manager
+from tegar.ha.ways import NoPower, Power
 from tegar.ha.witnesses import Witnesses
 from tegar.kernel import log
 from tegar.kernel.errors import TegarError
