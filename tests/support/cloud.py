@@ -146,7 +146,7 @@ class Cloud:
 
     # ── the work ──
 
-    def _submitted(self, saga_id: int) -> None:
+    def _submitted(self, saga_id: int, name: str = "") -> None:
         heapq.heappush(self._due, (self.clock.mono_s(), saga_id))
         if self._at_once and not self.hold:
             self.settle()

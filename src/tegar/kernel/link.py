@@ -20,7 +20,9 @@ from tegar.kernel.gate import outside
 from tegar.kernel.wire import A, Ask, Fence, fence_header
 
 CONNECT_TIMEOUT_S = 5.0
-LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+LIMITS = httpx.Limits(
+    max_connections=None, max_keepalive_connections=200
+)  # threads bound them: none waits for one
 STARTING_S, KNOCK_S = (
     5.0,
     0.05,

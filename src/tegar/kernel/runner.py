@@ -1,7 +1,8 @@
 """Threads around the saga engine: claim, run many at once, take over from dead processes.
 
-Hundreds of sagas may wait on hosts: each has a thread of the pool while a host works, and none
-while it waits for a retry.  The API's threads are others.
+Hundreds of sagas may wait on hosts: each has a thread of a pool while a host works, and none
+while it waits for a retry.  Urgent sagas have a pool of their own, so that what brings VMs back never waits for
+a thread that what users asked for holds.  The API's threads are others.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tegar.kernel.clock import Clock
 from tegar.kernel.db import Db
 from tegar.kernel.engine import Engine, Probe
 from tegar.kernel.errors import TegarError
-from tegar.kernel.gate import Gate
+from tegar.kernel.gate import Gate, Rank
 from tegar.kernel.lease import BEAT_S, Lease, Leases, Sight
 from tegar.kernel.saga import Saga, SagaRow, State, poke_with
 
@@ -66,8 +67,10 @@ class Runner(Generic[E]):
         self._leases = Leases(db, clock)
         self._gate = Gate(COMPUTING)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="saga")
+        self._urgent_pool = ThreadPoolExecutor(threads, thread_name_prefix="urgent")
+        self._urgent = frozenset(name for name, saga in sagas.items() if saga.urgent)
         self._lock = threading.Condition()
-        self._later: list[tuple[float, int]] = []
+        self._later: list[tuple[float, int, bool]] = []
         self._unclaimed: set[int] = set()
         self._stop = threading.Event()
         self._threads = [
@@ -94,7 +97,8 @@ class Runner(Generic[E]):
         self._stop.set()
         with self._lock:
             self._lock.notify_all()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._urgent_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._leases.give_up(PREFIX + self.engine.owner, self.engine.owner, self._fence)
 
     def rest(self) -> None:
@@ -109,10 +113,13 @@ class Runner(Generic[E]):
         """Return how many seconds ago our lease was last known to be ours."""
         return self._clock.mono_s() - self._beaten_s
 
-    def poke(self, saga_id: int) -> None:
+    def poke(self, saga_id: int, name: str = "") -> None:
         """Run a saga that was just submitted here."""
         if not self._stop.is_set() and not self._rests:
-            self._pool.submit(self._claim_and_run, saga_id)
+            self._begin(self._claim_and_run, saga_id, urgent=name in self._urgent)
+
+    def _begin(self, work: Callable[[int, bool], None], saga_id: int, *, urgent: bool) -> None:
+        (self._urgent_pool if urgent else self._pool).submit(work, saga_id, urgent)
 
     def _register(self) -> Engine[E]:
         owner, began_s = str(uuids.uuid4()), self._clock.mono_s()
@@ -154,18 +161,24 @@ class Runner(Generic[E]):
                 self._safely(lambda sight=sight: self._bury(sight))  # type: ignore[misc]
         for owner in self._db.read(_without_lease):
             self._safely(lambda owner=owner: self._inherit(owner))  # type: ignore[misc]
-        waiting = select(SagaRow.id).where(SagaRow.state == State.PENDING).order_by(SagaRow.id).limit(200)
-        pending = set(self._db.read(lambda s: s.scalars(waiting).all()))
-        for saga_id in sorted(pending & self._unclaimed):
-            self.poke(saga_id)
-        self._unclaimed = pending
+        pending = dict(self._db.read(self._pending))
+        for saga_id in sorted(pending.keys() & self._unclaimed):
+            self.poke(saga_id, pending[saga_id])
+        self._unclaimed = set(pending)
+
+    def _pending(self, s: Session) -> list[tuple[int, str]]:
+        """Return the oldest of what nobody runs, and all that is urgent."""
+        waiting = select(SagaRow.id, SagaRow.name).where(SagaRow.state == State.PENDING)
+        oldest = waiting.order_by(SagaRow.id).limit(200)
+        urgent = waiting.where(SagaRow.name.in_(sorted(self._urgent)))
+        return [(id, name) for stmt in (oldest, urgent) for id, name in s.execute(stmt)]
 
     def _hear(self, news: object) -> None:
         with self._lock:
             before, self._heard = self._heard, news
             if news != before:
                 now_s = self._clock.mono_s()
-                self._later[:] = sorted((min(due_s, now_s), saga_id) for due_s, saga_id in self._later)
+                self._later[:] = sorted((min(due_s, now_s), *which) for due_s, *which in self._later)  # type: ignore[misc]
                 self._lock.notify()
 
     def _bury(self, dead: Sight) -> None:
@@ -173,36 +186,36 @@ class Runner(Generic[E]):
         self._leases.bury(dead.holder, dead)
 
     def _inherit(self, owner: str) -> None:
-        ids = self._db.read(lambda s: s.scalars(select(SagaRow.id).where(SagaRow.owner == owner)).all())
+        his = select(SagaRow.id, SagaRow.name).where(SagaRow.owner == owner)
         engine = self.engine
-        for saga_id in ids:
+        for saga_id, name in self._db.read(lambda s: s.execute(his).all()):
             if engine.claim(saga_id, dead_owner=owner):
-                self._pool.submit(self._run, saga_id)
+                self._begin(self._run, saga_id, urgent=name in self._urgent)
 
-    def _claim_and_run(self, saga_id: int) -> None:
+    def _claim_and_run(self, saga_id: int, urgent: bool) -> None:
         if self._stop.is_set() or self._rests:
             return
-        with self._gate.inside():
+        with self._gate.inside(_rank(saga_id, urgent)):
             won = self._safely(lambda: self.engine.claim(saga_id))
         if won:
-            self._run(saga_id)
+            self._run(saga_id, urgent)
 
     def retry_stuck(self, saga_id: int) -> None:
         """Try the undos of a stuck saga once more."""
         if self._safely(lambda: self.engine.reopen(saga_id)):
-            self._pool.submit(self._run, saga_id)
+            self._begin(self._run, saga_id, urgent=False)
 
-    def _run(self, saga_id: int) -> None:
+    def _run(self, saga_id: int, urgent: bool) -> None:
         if self._stop.is_set():
             return
         engine, heard = self.engine, self._heard
-        with self._gate.inside():
+        with self._gate.inside(_rank(saga_id, urgent)):
             pause_s = self._safely(lambda: engine.drive(saga_id), otherwise=1.0)
         if pause_s is not None:
             with self._lock:
                 if self._heard != heard:  # while it was driven, which may not know of it
                     pause_s = 0.0
-                heapq.heappush(self._later, (self._clock.mono_s() + pause_s, saga_id))
+                heapq.heappush(self._later, (self._clock.mono_s() + pause_s, saga_id, urgent))
                 self._lock.notify()
 
     def _safely(self, work: Callable[[], Any], otherwise: Any = None) -> Any:
@@ -220,8 +233,13 @@ class Runner(Generic[E]):
             with self._lock:
                 now_s = self._clock.mono_s()
                 while self._later and self._later[0][0] <= now_s:
-                    self._pool.submit(self._run, heapq.heappop(self._later)[1])
+                    _, saga_id, urgent = heapq.heappop(self._later)
+                    self._begin(self._run, saga_id, urgent=urgent)
                 self._lock.wait(self._later[0][0] - now_s if self._later else 1.0)
+
+
+def _rank(saga_id: int, urgent: bool) -> Rank:
+    return (0 if urgent else 1, saga_id)
 
 
 def _without_lease(s: Session) -> list[str]:

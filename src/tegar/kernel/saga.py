@@ -153,8 +153,11 @@ class Step(Generic[E, P]):
 class Saga(Generic[E, P]):
     """A workflow: a name, its parameters and its steps.  Steps of a released saga are only appended."""
 
-    def __init__(self, name: str, params: type[P], *steps: Step[E, P], forward_only: bool = False) -> None:
-        self.name, self.params, self.steps, self.forward_only = name, params, steps, forward_only
+    def __init__(
+        self, name: str, params: type[P], *steps: Step[E, P], forward_only: bool = False, urgent: bool = False
+    ) -> None:
+        self.name, self.params, self.steps = name, params, steps
+        self.forward_only, self.urgent = forward_only, urgent
         if len({s.name for s in steps}) != len(steps):
             raise ValueError(f"saga {name}: two steps have one name")
 
@@ -168,15 +171,15 @@ class Saga(Generic[E, P]):
         s.flush()
         wake = s.info.get("runner") or _poke.get("runner")
         if wake:
-            after_commit(s, lambda: wake(row.id))
+            after_commit(s, lambda: wake(row.id, self.name))
         return row
 
 
-_poke: dict[str, Callable[[int], None]] = {}
+_poke: dict[str, Callable[[int, str], None]] = {}
 
 
-def poke_with(wake: Callable[[int], None] | None) -> None:
-    """Name the function of this process that hears of newly submitted sagas; others find them by looking."""
+def poke_with(wake: Callable[[int, str], None] | None) -> None:
+    """Name the function of this process that hears of newly submitted sagas, ids and names; others look for them."""
     if wake:
         _poke["runner"] = wake
     else:

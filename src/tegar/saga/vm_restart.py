@@ -188,4 +188,5 @@ RESTART_VM = Saga[Env, RestartVm](
     Step(say_running),
     Step(reconnect),
     forward_only=True,
+    urgent=True,
 )

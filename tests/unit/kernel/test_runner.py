@@ -14,8 +14,9 @@ from support.until import until
 from tegar.kernel.clock import WallClock
 from tegar.kernel.db import Db
 from tegar.kernel.errors import NotYet
+from tegar.kernel.gate import Gate, Rank
 from tegar.kernel.runner import Runner
-from tegar.kernel.saga import SagaRow, State
+from tegar.kernel.saga import Run, Saga, SagaRow, State, Step
 from tegar.kernel.settings import SettingRow
 
 FAR_S = 3600.0
@@ -77,3 +78,47 @@ def test_news_that_come_during_a_try_make_it_try_again_at_once(db: Db) -> None:
         saga_id = db.tx(lambda s: LITTLE.submit(s, Params()).id)
 
         until(lambda: done(db, saga_id), "it went on")
+
+
+def alone(run: Run[Little, Params]) -> None:
+    """Need nothing of other steps."""
+    write(run.env.db, "alone")
+
+
+def test_what_is_urgent_waits_for_no_thread_of_what_is_not(db: Db) -> None:
+    env, held = Little(db), threading.Event()
+    env.orders["one"] = lambda: held.wait(20)
+    urgent = Saga[Little, Params]("urgent", Params, Step(alone), urgent=True)
+    runner = Runner(db, env, {**SAGAS, urgent.name: urgent}, WallClock(), threads=2)
+    runner.start()
+    try:
+        for _ in range(5):
+            db.tx(lambda s: LITTLE.submit(s, Params()).id)
+
+        saga_id = db.tx(lambda s: urgent.submit(s, Params()).id)
+
+        until(lambda: done(db, saga_id), "it is done while all threads wait for hosts")
+    finally:
+        held.set()
+        runner.stop()
+
+
+def test_a_free_place_goes_to_the_urgent_and_then_to_the_oldest() -> None:
+    gate, order, arrived = Gate(1), list[Rank](), threading.Semaphore(0)
+
+    def compute(rank: Rank) -> None:
+        arrived.release()
+        with gate.inside(rank):
+            order.append(rank)
+
+    threads = [threading.Thread(target=compute, args=(rank,)) for rank in ((1, 9), (1, 3), (0, 12), (1, 5))]
+    with gate.inside((1, 1)):
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            arrived.acquire()
+        until(lambda: len(gate._waiting) == len(threads), "all wait")
+    for thread in threads:
+        thread.join()
+
+    assert order == [(0, 12), (1, 3), (1, 5), (1, 9)]

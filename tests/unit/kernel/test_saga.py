@@ -206,15 +206,15 @@ def test_an_owner_that_slept_while_it_was_taken_over_changes_nothing(db: Db, ste
 
 
 def test_a_saga_exists_if_and_only_if_its_request_commits(db: Db) -> None:
-    woken: list[int] = []
-    poke_with(woken.append)
+    woken: list[tuple[int, str]] = []
+    poke_with(lambda saga_id, name: woken.append((saga_id, name)))
     try:
         with pytest.raises(ZeroDivisionError):
             db.tx(lambda s: LITTLE.submit(s, Params()).id / 0)
         assert db.read(lambda s: s.query(SagaRow).count()) == 0
         assert woken == []
         saga_id = db.tx(lambda s: LITTLE.submit(s, Params()).id)
-        assert woken == [saga_id]
+        assert woken == [(saga_id, LITTLE.name)]
     finally:
         poke_with(None)
 

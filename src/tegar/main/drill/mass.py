@@ -45,24 +45,24 @@ def mass_failure(root: Path, options: Options, say: Say) -> list[Run]:
     facts = up(place, hosts=HOSTS, simulated=True, port=free_port(0), say=say)
     api, db = Client(facts["endpoint"], facts["apikey"], facts["secretkey"]), Db(config_in(place.state).url)
     try:
-        _deploy(api, say)
-        return [_run(number, place, api, db, facts, say) for number in range(1, options.runs + 1)]
+        deploy(api, VMS, say)
+        return [lose_a_host(number, place, api, db, facts, say) for number in range(1, options.runs + 1)]
     finally:
         db.close()
 
 
-def _deploy(api: Client, say: Say) -> None:
-    """Deploy what is missing of the VMs."""
+def deploy(api: Client, vms: int, say: Say) -> None:
+    """Deploy what is missing of so many VMs."""
     zone = api.first("listZones", "zone", name=furnish.ZONE)["id"]
     network = api.first("listNetworks", "network", keyword=furnish.NETWORK, listall=True)["id"]
     template, offered = furnish.template(api)["id"], offering(api)
     have = {
         vm["name"] for vm in api("listVirtualMachines", listall=True, pagesize=-1).get("virtualmachine", [])
     }
-    wanted = [name for name in (f"mass{i}" for i in range(VMS)) if name not in have]
+    wanted = [name for name in (f"mass{i}" for i in range(vms)) if name not in have]
     say(f"deploying {len(wanted)} VMs")
 
-    def deploy(name: str) -> None:
+    def one(name: str) -> None:
         priority = PRIORITIES[int(name.removeprefix("mass")) % len(PRIORITIES)]
         api.job(
             "deployVirtualMachine", name=name, zoneid=zone, templateid=template, serviceofferingid=offered,
@@ -70,10 +70,11 @@ def _deploy(api: Client, say: Say) -> None:
         )  # fmt: skip
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        list(pool.map(deploy, wanted))
+        list(pool.map(one, wanted))
 
 
-def _run(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], say: Say) -> Run:
+def lose_a_host(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], say: Say) -> Run:
+    """Let the host with the most VMs die, wait until all of them run elsewhere, and bring host and VMs back."""
     host_id, host, vms = db.read(_victim)
     control = f"http://127.0.0.1:{facts['sim_port']}/control"
     order: list[int] = []

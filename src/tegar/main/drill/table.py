@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tegar.main.bench import leases
-from tegar.main.drill import cables, host_loss, mass, process_death, router_loss, servers
+from tegar.main.drill import busy, cables, host_loss, mass, process_death, router_loss, servers
 from tegar.main.drill.marks import Run
 from tegar.main.drill.stage import Needs, Options, Say, Stage
 from tegar.main.drill.watch import Watch
@@ -80,6 +80,7 @@ DRILLS: dict[str, Drill | OwnCloud | Measured] = {
     "switch-blip": Drill(cables.switch_blip, {"max": 3.0}, Needs(hosts=3, vms=2)),
     "management-cut": Drill(cables.management_cut, {"max": process_death.UNNOTICED_S}, Needs(vms=2)),
     "mass-failure": OwnCloud(mass.mass_failure, {"max": 15.0}),
+    "busy-failure": OwnCloud(busy.busy_failure, {"max": 15.0}),
     "router-host-loss": OwnCloud(router_loss.pair_loss, {"max": 1.0}),
     "router-host-loss-single": OwnCloud(router_loss.single_loss, {"max": 15.0}),
     "router-host-loss-partition-guest": OwnCloud(router_loss.guest_partition, {"max": 2.0}),

@@ -178,10 +178,10 @@ class Cloud:
         self.servers[name].dead = True
         self.servers[name] = self.start_server(name)
 
-    def _poke(self, saga_id: int) -> None:
+    def _poke(self, saga_id: int, name: str) -> None:
         owner = self.stage.owner
         if isinstance(owner, Office) and owner.runner is not None:
-            owner.runner.poke(saga_id)
+            owner.runner.poke(saga_id, name)
 
     def some_server(self) -> Office:
         """Return a server that lives, at random."""

@@ -231,7 +231,7 @@ class Office:
                 )
             except TegarError:
                 self.clock.sleep(1.0)
-        runner._pool = Pool(self)  # type: ignore[assignment]
+        runner._pool = runner._urgent_pool = Pool(self)  # type: ignore[assignment]
         runner._gate = Gate(1_000_000)
         self.runner = runner
         for every_s, work in (
@@ -262,7 +262,8 @@ class Office:
         runner = self.runner
         assert runner is not None
         while runner._later and runner._later[0][0] <= self.clock.mono_s():
-            runner._pool.submit(runner._run, runner._later.pop(0)[1])
+            _, saga_id, urgent = runner._later.pop(0)
+            runner._begin(runner._run, saga_id, urgent=urgent)
             runner._later.sort()
 
     def _when_leading(self, work: Callable[[], None]) -> Callable[[], None]:
