@@ -185,6 +185,8 @@ class Sagas:
 
     def _say_running(self, t: Tables, saga: SagaRow) -> None:
         row = t.vms[saga.vm]
+        if row.state == "starting" and not row.host:
+            raise Unanswered("the database has lost its place")
         if row.state == "starting":
             t.put(saga.vm, replace(row, state="running", held=""))
         t.sagas[saga.uuid] = replace(t.sagas[saga.uuid], done=True)
@@ -234,7 +236,9 @@ class Sagas:
         gone = row.at(without)
         if gone is not None:
             self.world.sql.ended.setdefault((saga.vm, gone.vm_epoch), "given up")
-        if row.state == "migrating":
+        if row.state == "migrating" and row.at(host) is None:  # the database has lost its place
+            t.put(saga.vm, replace(row, state="running"))
+        elif row.state == "migrating":
             t.put(saga.vm, replace(row.on(host, without=without), state="running"))
         t.sagas[saga.uuid] = replace(t.sagas[saga.uuid], done=True)
         self.world.why.pop(saga.vm, None)
