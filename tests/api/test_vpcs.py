@@ -276,6 +276,20 @@ def test_networks_are_listed_by_their_vpc(cloud: Cloud, alice: Caller) -> None:
     assert offering(cloud, "DefaultIsolatedNetworkOfferingForVpcNetworksNoLB")
 
 
+def test_routers_are_listed_by_their_vpc(cloud: Cloud, alice: Caller) -> None:
+    vpcs = [make_vpc(cloud, alice), make_vpc(cloud, alice, "other"), make_vpc(cloud, alice, "empty")]
+    for vpc, name in zip(vpcs[:2], ("web", "db"), strict=True):
+        make_vm(cloud, alice, name, make_tier(cloud, alice, vpc, 1))
+
+    listed = [cloud.api("listRouters", vpcid=vpc, listall=True).get("router", []) for vpc in vpcs]
+
+    assert [[router["id"] for router in found] for found in listed] == [
+        [spec(cloud, vpcs[0]).uuid],
+        [spec(cloud, vpcs[1]).uuid],
+        [],
+    ]
+
+
 def test_an_item_is_as_it_was_when_its_change_reaches_no_router(cloud: Cloud, alice: Caller) -> None:
     vpc = make_vpc(cloud, alice)
     rules = alice.do("createNetworkACLList", name="web", vpcid=vpc)["networkacllist"]["id"]

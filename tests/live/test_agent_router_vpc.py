@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from scenes import NEXT, PUBLIC, SECOND, TCP, Scene, forward
-from wires import SHORT_S, Client
+from wires import Client
 
 from support.until import until
 from tegar.model.router import GuestSpec, SubnetSpec, UplinkSpec
@@ -160,19 +160,30 @@ def test_a_private_gateway_leads_to_another_network_by_its_own_list(scene: Scene
     assert web.ask("192.168.50.1", 80) == "other 172.30.0.2"
 
 
-def test_balancers_of_a_vpc_are_public_or_internal(scene: Scene) -> None:
+def test_balancers_of_a_vpc_are_public_or_internal_and_lists_decide_who_gets_to_those_inside(
+    scene: Scene,
+) -> None:
     members = (Member(f"{WEB}.11", 80),)
     public = Balancer(str(uuid.uuid4()), SECOND, 80, "roundrobin", "tcp", members)
-    internal = Balancer(
-        str(uuid.uuid4()), f"{WEB}.200", 80, "roundrobin", "tcp", members, sources=(f"{DB}.0/24",)
-    )
-    vpc(scene, web=(), balancers=(public, internal))
+    internal = Balancer(str(uuid.uuid4()), f"{WEB}.200", 80, "roundrobin", "tcp", members)
+    both, from_db = (public, internal), (item(1, True, True, 80, f"{DB}.0/24"),)
+    vpc(scene, web=from_db, balancers=both)
     web, db = guest_of(scene, "w", WEB), guest_of(scene, "d", DB)
     web.serve("web", 80)
 
     until(lambda: scene.world.ask(SECOND, 80) == f"web {WEB}.1", "the public balancer finds the member up")
     until(lambda: db.ask(f"{WEB}.200", 80) == f"web {WEB}.1", "the internal balancer finds the member up")
-    assert web.ask(f"{WEB}.200", 80, patience_s=SHORT_S) == ""
+    assert web.ask(f"{WEB}.200", 80) == f"web {WEB}.1"
+    scene.world.run("ip", "route", "add", f"{WEB}.0/24", "via", PUBLIC)
+    assert scene.world.is_refused(f"{WEB}.200", 80)
+
+    vpc(scene, web=(), balancers=both)
+    assert db.is_refused(f"{WEB}.200", 80)
+    assert web.ask(f"{WEB}.200", 80) == f"web {WEB}.1"
+    vpc(scene, web=from_db, db=(*OPEN[:1], item(1, False, False, 80)), balancers=both)
+    assert db.is_refused(f"{WEB}.200", 80)
+    vpc(scene, web=from_db, balancers=both)
+    assert db.ask(f"{WEB}.200", 80) == f"web {WEB}.1"
 
 
 def test_addresses_of_a_second_public_range_answer_by_their_own_gateway(scene: Scene) -> None:

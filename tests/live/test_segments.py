@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from agents import Cloud, until
+from captures import wire_of
 from tenants import PREFIX, Tenancy, Tenant, make_key
 
 from tegar.lab import cloud, machine
@@ -40,27 +38,13 @@ def vlan(world: Cloud, tag: int) -> NetworkSpec:
     return NetworkSpec(str(uuid.uuid4()), world.lab.hosts["h1"].guest_bridge, tag)
 
 
-@contextmanager
-def wire_of(world: Cloud, host: str, what: str) -> Iterator[list[str]]:
-    """Capture one frame on the cable of a host; what was seen is in the list at the end."""
-    switch = ["nsenter", f"--net=/run/netns/{world.lab.topology.switch}"]
-    words = [*switch, "tcpdump", "-e", "-n", "-c", "1", "-i", f"{host}-guest", what]
-    seen: list[str] = []
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as capture:
-        try:
-            yield seen
-            seen.append(capture.communicate(timeout=30)[0])
-        finally:
-            capture.kill()
-
-
 def test_guests_of_a_vlan_reach_each_other_over_the_wire_and_no_other_vlan(world: Cloud, key: Path) -> None:
     red, blue = Tenancy(world, vlan(world, 100), key), Tenancy(world, vlan(world, 201), key, "h2")
     one, two, stranger = red.add("h1", 11), red.add("h2", 12), blue.add("h2", 13)
     for tenancy, guest in ((red, one), (red, two), (blue, stranger)):
         tenancy.await_login(guest)
 
-    with wire_of(world, "h1", "vlan 100 and tcp port 80") as seen:
+    with wire_of(world.lab, "h1", "vlan 100 and tcp port 80") as seen:
         until(lambda: red.reaches(one, two.nic.ip), "the way there")
         until(lambda: red.reaches(two, one.nic.ip), "the way back")
     assert not red.reaches(one, stranger.nic.ip)

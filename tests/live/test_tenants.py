@@ -6,134 +6,26 @@ network's gateway.
 
 from __future__ import annotations
 
-import base64
-import subprocess
+import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
+from accounts import BOOT_S, SOON_S, More, Tenant, World, becomes, more, tenant
+from captures import wire_of
+from guarded import guarded
+from shops import DB, FAR, NEXT, ROUTER, VLAN, WEB, Shop, beyond, shop
 
 from support import program
 from support.traces import furnished, traces
-from support.until import until
 from tegar.lab import cloud as lab
-from tegar.lab.cloud import Lab
 from tegar.main.client import Client
-from tegar.main.up import why_not_real
+from tegar.main.up import AGENT_PORT, why_not_real
 
 REASON = why_not_real()
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(REASON is not None, reason=f"no real hosts here: {REASON}"),
 ]
-
-OFFERING = "DefaultIsolatedNetworkOfferingWithSourceNatService"
-BOOT_S, SOON_S, NEVER_S, PATIENCE_S = 240.0, 20.0, 3, 8
-SSH = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes",
-       "ConnectTimeout=15", "IdentitiesOnly=yes")  # fmt: skip
-
-
-@dataclass
-class World:
-    """A cloud, and the world outside of it."""
-
-    root: Path
-    built: Lab
-    admin: Client
-
-    def outside(self, *argv: str, patience_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a program in the world outside."""
-        words = self.built.outside(argv)
-        return subprocess.run(words, capture_output=True, text=True, timeout=patience_s, check=False)
-
-    def name_at(self, ip: str, port: int = 80) -> str:
-        """Return the name of the guest whose page the world finds there, empty when there is none."""
-        page = self.outside("curl", "-s", "-m", str(NEVER_S), f"http://{ip}:{port}/").stdout
-        return page.splitlines()[0].partition(": ")[2] if page.startswith("name: ") else ""
-
-    def first(self, command: str, key: str, **params: Any) -> Any:
-        """Return the first row of a list."""
-        return self.admin.first(command, key, **params)
-
-
-@dataclass
-class Tenant:
-    """An account with a network and a VM on each host; the first one lets its owner in by SSH."""
-
-    world: World
-    api: Client
-    key: Path
-    network: Any
-    vms: list[Any]
-    ip: Any
-
-    def run(self, command: str) -> str:
-        """Run a command in the first VM, from the world, through a forwarded port."""
-        options = [word for option in SSH for word in ("-o", option)]
-        words = ["ssh", "-F", "none", "-i", str(self.key), *options, "-p", "2222"]
-
-        def done() -> subprocess.CompletedProcess[str] | None:
-            ran = self.world.outside(*words, f"root@{self.ip['ipaddress']}", command, patience_s=120)
-            return None if ran.returncode == 255 else ran
-
-        return until(done, f"{self.vms[0]['name']} lets us in", within_s=BOOT_S).stdout
-
-    def sees(self, url: str) -> str:
-        """Return what the first VM finds at an address, empty when it finds nothing."""
-        return self.run(f"timeout {PATIENCE_S} wget -q -O - {url} 2>/dev/null || true")
-
-    def address_of(self, n: int) -> str:
-        """Return the n-th VM's address."""
-        return str(self.vms[n]["nic"][0]["ipaddress"])
-
-
-def _tenant(world: World, name: str) -> Tenant:
-    made = world.admin("createAccount", username=name, account=name, password="a-long-word", email="a@b.test",
-                       firstname=name, lastname=name, accounttype=0)["account"]  # fmt: skip
-    keys = world.admin("registerUserKeys", id=made["user"][0]["id"])["userkeys"]
-    api = Client(world.admin.endpoint, keys["apikey"], keys["secretkey"])
-    key = world.root / f"{name}.key"
-    key.touch(mode=0o600)
-    key.write_text(api("createSSHKeyPair", name="mine")["keypair"]["privatekey"])
-    zone = world.first("listZones", "zone")["id"]
-    offering = world.first("listNetworkOfferings", "networkoffering", name=OFFERING)["id"]
-    network = api("createNetwork", name="own", displaytext="own", zoneid=zone, networkofferingid=offering)[
-        "network"
-    ]
-    wish = {
-        "zoneid": zone, "networkids": network["id"], "keypair": "mine",
-        "templateid": world.first("listTemplates", "template", templatefilter="all")["id"],
-        "serviceofferingid": world.first("listServiceOfferings", "serviceoffering", name="Tiny Instance")["id"],
-    }  # fmt: skip
-    vms = []
-    for n, host in enumerate(("h1", "h2"), 1):
-        vm = api("deployVirtualMachine", name=f"{name}-{n}", startvm=False, **wish)
-        api.wait("deployVirtualMachine", vm["jobid"])
-        at = world.first("listHosts", "host", name=host)["id"]
-        vms.append(world.admin.job("startVirtualMachine", id=vm["id"], hostid=at)["virtualmachine"])
-    ip = api.first("listPublicIpAddresses", "publicipaddress", associatednetworkid=network["id"])
-    tenant = Tenant(world, api, key, network, vms, ip)
-    _forward(tenant, 2222, 22)
-    return tenant
-
-
-def _forward(tenant: Tenant, public: int, private: int, *, n: int = 0, opened: bool = True) -> Any:
-    rule = tenant.api.job(
-        "createPortForwardingRule", ipaddressid=tenant.ip["id"], protocol="tcp", publicport=public,
-        privateport=private, virtualmachineid=tenant.vms[n]["id"], openfirewall=False,
-    )["portforwardingrule"]  # fmt: skip
-    if opened:
-        _open(tenant, public)
-    return rule
-
-
-def _open(tenant: Tenant, port: int, ip: Any = None) -> Any:
-    return tenant.api.job(
-        "createFirewallRule", ipaddressid=(ip or tenant.ip)["id"], protocol="tcp", startport=port, endport=port,
-        cidrlist="0.0.0.0/0",
-    )["firewallrule"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +36,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         facts = program.up(root)
         built = lab.attach(root / "lab")
         assert built
-        yield World(root, built, Client(facts["endpoint"], facts["apikey"], facts["secretkey"]))
+        made = World(root, built, Client(facts["endpoint"], facts["apikey"], facts["secretkey"]))
+        made.meet()
+        yield made
     finally:
         program.down(root)
     assert traces(root) == []
@@ -153,13 +47,29 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def anna(world: World) -> Tenant:
     """A tenant."""
-    return _tenant(world, "anna")
+    return tenant(world, "anna")
 
 
 @pytest.fixture(scope="module")
 def bert(world: World) -> Tenant:
     """Another tenant, with the same addresses."""
-    return _tenant(world, "bert")
+    return tenant(world, "bert")
+
+
+@pytest.fixture(scope="module")
+def annas_more(anna: Tenant) -> More:
+    """A network more of hers, which her running VMs have joined."""
+    made = more(anna)
+    becomes(made.pings, True, BOOT_S)
+    return made
+
+
+@pytest.fixture(scope="module")
+def annas_shop(anna: Tenant) -> Shop:
+    """A VPC of hers."""
+    made = shop(anna)
+    becomes(lambda: made.tenant.run("hostname").strip(), "web", BOOT_S)
+    return made
 
 
 def test_tenants_with_the_same_addresses_reach_their_own_and_never_each_other(
@@ -168,300 +78,260 @@ def test_tenants_with_the_same_addresses_reach_their_own_and_never_each_other(
     assert anna.network["cidr"] == bert.network["cidr"]
     assert anna.address_of(1) == bert.address_of(1)
 
-    for tenant, name in ((anna, "anna-2"), (bert, "bert-2")):
-        until(
-            lambda t=tenant, n=name: f"name: {n}\n" in t.sees(f"http://{t.address_of(1)}/"),
-            name,
-            within_s=BOOT_S,
-        )  # type: ignore[misc]
+    becomes(lambda: anna.name(anna.address_of(1)), "anna-2", BOOT_S)
+    becomes(lambda: bert.name(bert.address_of(1)), "bert-2", BOOT_S)
 
 
 def test_a_port_is_forwarded_once_the_firewall_opens_it_and_no_longer(world: World, anna: Tenant) -> None:
     ip = anna.ip["ipaddress"]
-    rule = _forward(anna, 8080, 80, n=1, opened=False)
+    rule = anna.forward(8080, 80, n=1, opened=False)
     assert world.name_at(ip, 8080) == ""
 
-    opening = _open(anna, 8080)
-    assert world.name_at(ip, 8080) == "anna-2"
+    opening = anna.open(8080, source=f"{world.other_ip}/32")
+    becomes(lambda: world.name_at(ip, 8080, by=world.other_ip), "anna-2")
+    assert world.name_at(ip, 8080) == ""
     anna.api.job("deleteFirewallRule", id=opening["id"])
-    assert world.name_at(ip, 8080) == ""
+    assert world.name_at(ip, 8080, by=world.other_ip) == ""
 
+    anna.open(8080)
+    becomes(lambda: world.name_at(ip, 8080), "anna-2")
     anna.api.job("deletePortForwardingRule", id=rule["id"])
-    _open(anna, 8080)
     assert world.name_at(ip, 8080) == ""
 
 
 def test_guests_get_out_only_where_an_egress_rule_lets_them_and_never_to_the_management(
     world: World, anna: Tenant
 ) -> None:
-    public, server = world.built.topology.public_gateway, world.admin.endpoint
-    page = world.built.outside(["python3", "-m", "http.server", "7070", "--bind", public])
-    with subprocess.Popen(page, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/") as serving:
-        until(
-            lambda: world.outside("curl", "-s", "-m", "2", f"http://{public}:7070/").stdout,
-            "the world's page",
-        )
-        assert anna.sees(f"http://{public}:7070/") == ""
+    anyone = {"networkid": anna.network["id"], "cidrlist": anna.network["cidr"]}
+    with world.answering(7070):
+        assert anna.hears(world.ip, 7070) == ""
 
-        rule = anna.api.job("createEgressFirewallRule", networkid=anna.network["id"], protocol="tcp", startport=7070,
-                            endport=7070, cidrlist=anna.network["cidr"])["firewallrule"]  # fmt: skip
-        assert "Directory listing" in anna.sees(f"http://{public}:7070/")
+        rule = anna.api.job("createEgressFirewallRule", protocol="tcp", startport=7070, endport=7070,
+                            **anyone)["firewallrule"]  # fmt: skip
+        becomes(lambda: anna.hears(world.ip, 7070), f"world {anna.ip['ipaddress']}")
         anna.api.job("deleteEgressFirewallRule", id=rule["id"])
-        assert anna.sees(f"http://{public}:7070/") == ""
-        serving.terminate()
+        assert anna.hears(world.ip, 7070) == ""
 
-    anna.api.job(
-        "createEgressFirewallRule",
-        networkid=anna.network["id"],
-        protocol="all",
-        cidrlist=anna.network["cidr"],
-    )
-    port = server.split(":")[2].partition("/")[0]
-    for ip in (world.built.topology.mgmt_gateway, *(h.mgmt_ip for h in world.built.hosts.values())):
-        assert anna.sees(f"http://{ip}:{port}/client/") == ""
-        assert anna.sees(f"https://{ip}:8250/") == ""
+        anna.api.job("createEgressFirewallRule", protocol="all", **anyone)
+        agents = [(host.mgmt_ip, port) for host in world.built.hosts.values() for port in (8250, 16509)]
+        management = [*agents, (world.built.topology.mgmt_gateway, AGENT_PORT)]
+        for end in management:
+            socket.create_connection(end, timeout=SOON_S).close()
+        becomes(lambda: anna.connects((world.ip, 7070), *management), {(world.ip, 7070)})
 
 
-def test_an_address_stands_for_a_vm_both_ways(world: World, bert: Tenant) -> None:
+def test_an_address_stands_for_a_vm_both_ways_and_for_another_when_it_is_moved(
+    world: World, bert: Tenant
+) -> None:
     got = bert.api.job("associateIpAddress", networkid=bert.network["id"])["ipaddress"]
+    ip = got["ipaddress"]
     bert.api("enableStaticNat", ipaddressid=got["id"], virtualmachineid=bert.vms[1]["id"])
-    assert world.name_at(got["ipaddress"]) == ""
+    assert world.name_at(ip) == ""
 
-    _open(bert, 80, got)
-    until(lambda: world.name_at(got["ipaddress"]) == "bert-2", "the address of bert-2", within_s=SOON_S)
+    bert.api.job("createIpForwardingRule", ipaddressid=got["id"], protocol="tcp", startport=80)
+    becomes(lambda: world.name_at(ip), "bert-2")
+    rule = bert.api.first("listIpForwardingRules", "ipforwardingrule", ipaddressid=got["id"])
+    bert.api.job("deleteIpForwardingRule", id=rule["id"])
+    assert world.name_at(ip) == ""
+    bert.open(80, got)
+    becomes(lambda: world.name_at(ip), "bert-2")
     bert.api.job("disableStaticNat", ipaddressid=got["id"])
-    assert world.name_at(got["ipaddress"]) == ""
+    assert world.name_at(ip) == ""
+
+    bert.api.job("createEgressFirewallRule", networkid=bert.network["id"], protocol="tcp", startport=7070,
+                 endport=7070, cidrlist=bert.network["cidr"])  # fmt: skip
+    bert.api("enableStaticNat", ipaddressid=got["id"], virtualmachineid=bert.vms[0]["id"])
+    bert.open(80, got)
+    becomes(lambda: world.name_at(ip), "bert-1")
+    with world.answering(7070):
+        becomes(lambda: bert.hears(world.ip, 7070), f"world {ip}")
+        bert.api.job("disableStaticNat", ipaddressid=got["id"])
+        becomes(lambda: bert.hears(world.ip, 7070), f"world {bert.ip['ipaddress']}")
     bert.api.job("disassociateIpAddress", id=got["id"])
 
 
 def test_a_balancer_spreads_requests_over_its_members(world: World, bert: Tenant) -> None:
     rule = bert.api.job("createLoadBalancerRule", publicipid=bert.ip["id"], name="web", algorithm="roundrobin",
                         publicport=8088, privateport=80, openfirewall=False)["loadbalancer"]  # fmt: skip
-    _open(bert, 8088)
     ids = ",".join(vm["id"] for vm in bert.vms)
     bert.api.job("assignToLoadBalancerRule", id=rule["id"], virtualmachineids=ids)
     ip = bert.ip["ipaddress"]
+    assert world.name_at(ip, 8088) == ""
 
-    until(
-        lambda: {world.name_at(ip, 8088) for _ in range(4)} == {"bert-1", "bert-2"},
-        "both members",
-        within_s=SOON_S,
-    )
+    bert.open(8088)
+    becomes(lambda: {world.name_at(ip, 8088) for _ in range(4)}, {"bert-1", "bert-2"})
     bert.api.job("removeFromLoadBalancerRule", id=rule["id"], virtualmachineids=bert.vms[0]["id"])
-    assert {world.name_at(ip, 8088) for _ in range(4)} == {"bert-2"}
+    becomes(lambda: {world.name_at(ip, 8088) for _ in range(4)}, {"bert-2"})
 
 
-def test_a_running_guest_gets_a_nic_and_an_address_more_and_loses_them(world: World, anna: Tenant) -> None:
-    more = anna.api(
-        "createNetwork", name="more", displaytext="more", zoneid=anna.network["zoneid"], gateway="10.77.9.1",
-        netmask="255.255.255.0", networkofferingid=anna.network["networkofferingid"],
-    )["network"]  # fmt: skip
-    one, two = (
-        anna.api.job("addNicToVirtualMachine", virtualmachineid=vm["id"], networkid=more["id"])[
-            "virtualmachine"
-        ]["nic"][1]
-        for vm in anna.vms
-    )
-    url = f"http://{two['ipaddress']}/"
-    until(lambda: "name: anna-2\n" in anna.sees(url), "the new NICs' way", within_s=BOOT_S)
+def test_a_running_guest_gets_a_nic_and_an_address_more(annas_more: More) -> None:
+    anna, second = annas_more.tenant, "10.77.9.200"
+    becomes(lambda: anna.name(annas_more.nics[1]["ipaddress"]), "anna-2")
 
-    second, device = "10.77.9.200", f"$(ip -o link | grep -i {one['macaddress']} | cut -d: -f2)"
-    anna.run(f"ip addr add {second}/24 dev {device}")
-    ping = f"ping -c 1 -W {NEVER_S} -I {second} {two['ipaddress']} >/dev/null 2>&1 && echo reached || true"
-    assert anna.run(ping) == ""
-    made = anna.api.job("addIpToNic", nicid=one["id"], ipaddress=second)["nicsecondaryip"]
-    until(lambda: anna.run(ping).strip() == "reached", "the secondary address", within_s=SOON_S)
+    anna.run(f"ip addr add {second}/24 dev {annas_more.device}")
+    assert not annas_more.pings(second)
+    made = anna.api.job("addIpToNic", nicid=annas_more.nics[0]["id"], ipaddress=second)["nicsecondaryip"]
+    becomes(lambda: annas_more.pings(second), True)
     anna.api.job("removeIpFromNic", id=made["id"])
-    assert anna.run(ping) == ""
+    assert not annas_more.pings(second)
 
-    for vm, nic in zip(anna.vms, (one, two), strict=True):
+
+def test_a_guest_that_takes_another_mac_is_heard_by_nobody(annas_more: More) -> None:
+    becomes(annas_more.pings, True)
+
+    annas_more.take_mac("02:00:00:77:77:77")
+    assert not annas_more.pings()
+
+    annas_more.take_mac(annas_more.nics[0]["macaddress"])
+    becomes(annas_more.pings, True)
+
+
+def test_elastic_addresses_come_with_a_nic_and_with_a_balancer(world: World, annas_more: More) -> None:
+    anna, network = annas_more.tenant, annas_more.network
+    anna.run(f"ip route replace {world.other_ip} via {network['gateway']} dev {annas_more.device}")
+    own = next(ip for ip in annas_more.addresses() if ip.get("virtualmachineid") == anna.vms[0]["id"])
+    assert world.name_at(own["ipaddress"], by=world.other_ip) == ""
+
+    opening = anna.open(80, own)
+    becomes(lambda: world.name_at(own["ipaddress"], by=world.other_ip), "anna-1")
+    anna.api.job("deleteFirewallRule", id=opening["id"])
+    assert world.name_at(own["ipaddress"], by=world.other_ip) == ""
+
+    before = {ip["id"] for ip in annas_more.addresses()}
+    rule = anna.api.job("createLoadBalancerRule", networkid=network["id"], name="elastic", algorithm="roundrobin",
+                        publicport=80, privateport=80, openfirewall=False)["loadbalancer"]  # fmt: skip
+    (came,) = (ip for ip in annas_more.addresses() if ip["id"] not in before)
+    ids = ",".join(vm["id"] for vm in anna.vms)
+    anna.api.job("assignToLoadBalancerRule", id=rule["id"], virtualmachineids=ids)
+    assert world.name_at(came["ipaddress"]) == ""
+    anna.open(80, came)
+    becomes(lambda: {world.name_at(came["ipaddress"]) for _ in range(4)}, {"anna-1", "anna-2"})
+    anna.api.job("deleteLoadBalancerRule", id=rule["id"])
+    assert world.name_at(came["ipaddress"]) == ""
+    assert {ip["id"] for ip in annas_more.addresses()} == before
+
+
+def test_a_running_guest_loses_a_nic(annas_more: More) -> None:
+    anna, there = annas_more.tenant, annas_more.nics[1]["ipaddress"]
+    becomes(lambda: anna.name(there), "anna-2")
+
+    for vm, nic in zip(anna.vms, annas_more.nics, strict=True):
         anna.api.job("removeNicFromVirtualMachine", virtualmachineid=vm["id"], nicid=nic["id"])
-    assert one["macaddress"] not in anna.run("ip link").lower()
+
+    assert annas_more.nics[0]["macaddress"] not in anna.run("ip link").lower()
+    assert anna.name(there) == ""
 
 
-def test_a_network_is_rebuilt_from_nothing(world: World, anna: Tenant) -> None:
+def test_a_network_is_rebuilt_from_nothing(anna: Tenant) -> None:
     anna.api.job("restartNetwork", id=anna.network["id"], cleanup=True)
 
-    assert f"name: {anna.vms[1]['name']}" in anna.sees(f"http://{anna.address_of(1)}/")
+    becomes(lambda: anna.name(anna.address_of(1)), "anna-2")
 
 
-TIER = "DefaultIsolatedNetworkOfferingForVpcNetworks"
-WEB, DB = "10.9.1", "10.9.2"
+def test_tiers_of_a_vpc_let_through_what_their_lists_say_and_balance_inside(
+    world: World, annas_shop: Shop
+) -> None:
+    shop, web, db = annas_shop, annas_shop.tenant, annas_shop.tenant.address_of(1)
+    assert world.name_at(web.ip["ipaddress"]) == ""
+    shop.let("web", 80)
+    becomes(lambda: world.name_at(web.ip["ipaddress"]), "web")
 
-
-@dataclass
-class Shop:
-    """A VPC with a VM in each of two tiers, each with a list of its own; the world enters ``web`` by SSH."""
-
-    tenant: Tenant
-    lists: dict[str, str]
-    tiers: dict[str, Any]
-
-    def let(self, tier: str, **item: Any) -> str:
-        """Add an item to a tier's list, first of all where no number is said; return its id."""
-        wish = {
-            "protocol": "tcp",
-            "action": "allow",
-            "traffictype": "ingress",
-            "cidrlist": "0.0.0.0/0",
-            **item,
-        }
-        made = self.tenant.api.job("createNetworkACL", aclid=self.lists[tier], **wish)
-        return str(made["networkacl"]["id"])
-
-    def page(self, ip: str) -> str:
-        """Return the name of the guest whose page ``web`` finds at an address, empty when it finds none."""
-        return self.tenant.sees(f"http://{ip}/").partition("\n")[0]
-
-
-def _shop(anna: Tenant) -> Shop:
-    api, world, zone = anna.api, anna.world, anna.network["zoneid"]
-    kind = world.first("listVPCOfferings", "vpcoffering", name="Default VPC offering")["id"]
-    vpc = api.job("createVPC", name="shop", displaytext="shop", zoneid=zone, vpcofferingid=kind, cidr="10.9.0.0/16")[
-        "vpc"
-    ]["id"]  # fmt: skip
-    lists, tiers, vms = {}, {}, []
-    for name, net, host, offering in (("web", WEB, "h1", TIER), ("db", DB, "h2", f"{TIER}WithInternalLB")):
-        lists[name] = api.job("createNetworkACLList", name=name, vpcid=vpc)["networkacllist"]["id"]
-        tiers[name] = api(
-            "createNetwork", name=name, displaytext=name, zoneid=zone, vpcid=vpc, aclid=lists[name],
-            gateway=f"{net}.1", netmask="255.255.255.0",
-            networkofferingid=world.first("listNetworkOfferings", "networkoffering", name=offering)["id"],
-        )["network"]  # fmt: skip
-        made = api(
-            "deployVirtualMachine", name=name, zoneid=zone, networkids=tiers[name]["id"], keypair="mine", startvm=False,
-            templateid=anna.vms[0]["templateid"], serviceofferingid=anna.vms[0]["serviceofferingid"],
-        )  # fmt: skip
-        api.wait("deployVirtualMachine", made["jobid"])
-        at = world.first("listHosts", "host", name=host)["id"]
-        vms.append(world.admin.job("startVirtualMachine", id=made["id"], hostid=at)["virtualmachine"])
-    ip = api.job("associateIpAddress", vpcid=vpc)["ipaddress"]
-    api.job("createPortForwardingRule", ipaddressid=ip["id"], protocol="tcp", publicport=2222, privateport=22,
-            virtualmachineid=vms[0]["id"], networkid=tiers["web"]["id"])  # fmt: skip
-    return Shop(Tenant(world, api, anna.key, tiers["web"], vms, ip), lists, tiers)
-
-
-def test_tiers_of_a_vpc_let_through_what_their_lists_say_and_balance_inside(anna: Tenant) -> None:
-    shop = _shop(anna)
-    api, db = shop.tenant.api, shop.tenant.address_of(1)
-    shop.let("web", startport=22, endport=22)
-    until(lambda: shop.tenant.run("hostname").strip() == "web", "the world in web", within_s=BOOT_S)
-    assert shop.page(db) == ""
-
-    shop.let("web", startport=80, endport=80, traffictype="egress")
-    assert shop.page(db) == ""
-    shop.let("db", startport=80, endport=80, cidrlist=f"{WEB}.0/24", number=20)
-    until(lambda: shop.page(db) == "name: db", "db, by web", within_s=BOOT_S)
-    before = shop.let("db", startport=80, endport=80, action="deny", number=10)
-    assert shop.page(db) == ""
-    api.job("deleteNetworkACL", id=before)
-    assert shop.page(db) == "name: db"
-
-    inside = api.job(
-        "createLoadBalancer", name="inside", networkid=shop.tiers["db"]["id"], scheme="Internal", algorithm="roundrobin",
-        sourceipaddressnetworkid=shop.tiers["db"]["id"], sourceport=80, instanceport=80,
+    assert web.name(db) == ""
+    shop.let("db", 80, cidrlist=f"{WEB}.0/24", number=20)
+    becomes(lambda: web.name(db), "db", BOOT_S)
+    tier = shop.tiers["db"]["id"]
+    inside = web.api.job(
+        "createLoadBalancer", name="inside", networkid=tier, scheme="Internal", algorithm="roundrobin",
+        sourceipaddressnetworkid=tier, sourceport=80, instanceport=80,
     )["loadbalancer"]  # fmt: skip
-    assert shop.page(inside["sourceipaddress"]) == ""
-    api.job("assignToLoadBalancerRule", id=inside["id"], virtualmachineids=shop.tenant.vms[1]["id"])
-    until(lambda: shop.page(inside["sourceipaddress"]) == "name: db", "the balancer inside", within_s=SOON_S)
+    both = (db, inside["sourceipaddress"])
+    becomes(lambda: web.names(*both), ["db", ""])
+    web.api.job("assignToLoadBalancerRule", id=inside["id"], virtualmachineids=web.vms[1]["id"])
+    becomes(lambda: web.names(*both), ["db", "db"])
+
+    before = shop.let("db", 80, action="deny", number=10)
+    assert web.names(*both) == ["", ""]
+    shop.forget(before)
+    becomes(lambda: web.names(*both), ["db", "db"])
+    out = [shop.let("web", 81, traffictype="egress", number=30)]
+    assert web.names(*both) == ["", ""]
+    out.append(shop.let("web", 80, traffictype="egress", cidrlist=f"{DB}.0/24", number=40))
+    becomes(lambda: web.names(*both), ["db", "db"])
+    for line in out:
+        shop.forget(line)
 
 
-GROUPS = "DefaultSharedNetworkOfferingWithSGService"
-LOOKS = """#!/bin/sh
-n=0
-while :; do
-  timeout 3 wget -q -O /run/page http://{ip}/ 2>/dev/null || echo nothing >/run/page
-  n=$((n + 1))
-  echo "$n $(head -n1 /run/page)" >/run/found && mv /run/found /www/found
-  usleep 200000
-done
-"""
+def test_a_private_gateway_leads_to_another_network_by_its_own_list_and_on_its_own_vlan(
+    world: World, annas_shop: Shop
+) -> None:
+    shop, web = annas_shop, annas_shop.tenant
+    own = web.address_of(0)
+    with beyond(shop.host_without_router()) as other, world.answering(80):
+        assert web.hears(NEXT, 80) == ""
+        gateway = shop.lead_beyond(aclid=shop.new_list("beyond"))
+        with wire_of(world.built, other.host.name, f"vlan {VLAN} and tcp port 80") as frame:
+            becomes(lambda: web.hears(NEXT, 80), f"beyond {own}")
+        assert f"vlan {VLAN}" in frame[0]
+        deny = shop.let("beyond", 80, traffictype="egress", action="deny", number=10)
+        assert web.hears(NEXT, 80) == ""
+        shop.forget(deny)
+        becomes(lambda: web.hears(NEXT, 80), f"beyond {own}")
+
+        shop.let("web", 80, cidrlist=f"{NEXT}/32")
+        assert other.name(own) == ""
+        shop.let("beyond", 80, cidrlist=f"{NEXT}/32", number=20)
+        becomes(lambda: other.name(own), "web")
+        shop.let("web", 22, cidrlist=f"{NEXT}/32")
+        assert other.hears(own, 22) == ""
+        becomes(lambda: web.hears(world.ip, 80).partition(" ")[0], "world")
+        assert other.hears(world.ip, 80) == ""
+
+        world.admin.job("deletePrivateGateway", id=gateway)
+        assert web.hears(NEXT, 80) == ""
 
 
-@dataclass
-class Guarded:
-    """A network with security groups: a VM in group web, another in group clients that looks for the first's page."""
+def test_static_routes_lead_on_from_a_private_gateway_until_they_are_deleted(annas_shop: Shop) -> None:
+    shop, web = annas_shop, annas_shop.tenant
+    with beyond(shop.host_without_router()):
+        gateway = shop.lead_beyond(sourcenatsupported=True)
+        becomes(lambda: web.hears(NEXT, 80), f"beyond {ROUTER}")
+        assert web.hears(FAR, 80) == ""
 
-    world: World
-    network: Any
-    web: Any
-    client: Any
-
-    def from_router(self, vm: Any, path: str = "") -> str:
-        """Return what the network's router finds at a VM, empty when it finds nothing."""
-        router = self.world.first("listRouters", "router", networkid=self.network["id"], listall=True)
-        words = ["ip", "netns", "exec", f"tgr-{router['id'][:8]}", "curl", "-sf", "-m", str(NEVER_S)]
-        url = f"http://{vm['nic'][0]['ipaddress']}/{path}"
-        return str(self.world.built.hosts[router["hostname"]].run([*words, url]).stdout)
-
-    def seen(self) -> str:
-        """Return what the client found when it looked anew: the first line of the page, or nothing."""
-        before = int(self._found().partition(" ")[0])
-
-        def later() -> str:
-            number, _, line = self._found().partition(" ")
-            return line if int(number) > before + 1 else ""  # the first that ends may have begun before
-
-        return until(later, "the client looks again", within_s=BOOT_S)
-
-    def _found(self) -> str:
-        return until(
-            lambda: self.from_router(self.client, "found").strip(), "the client tells", within_s=BOOT_S
-        )
-
-    def rule(self, group: str, **sources: Any) -> str:
-        """Let packets to port 80 in to a group; return the rule's id."""
-        made = self.world.admin.job("authorizeSecurityGroupIngress", securitygroupname=group, protocol="tcp",
-                                    startport=80, endport=80, **sources)["securitygroup"]  # fmt: skip
-        return str(made["ingressrule"][0]["ruleid"])
-
-    def revoke(self, rule: str) -> None:
-        """End a rule."""
-        self.world.admin.job("revokeSecurityGroupIngress", id=rule)
+        route = web.api.job("createStaticRoute", gatewayid=gateway, cidr=f"{FAR}/32")["staticroute"]
+        becomes(lambda: web.hears(FAR, 80), f"beyond {ROUTER}")
+        web.api.job("deleteStaticRoute", id=route["id"])
+        assert web.hears(FAR, 80) == ""
+        web.world.admin.job("deletePrivateGateway", id=gateway)
 
 
-def _guarded(world: World) -> Guarded:
-    admin, zone = world.admin, world.first("listZones", "zone")["id"]
-    offering = world.first("listNetworkOfferings", "networkoffering", name=GROUPS)["id"]
-    network = admin("createNetwork", name="guarded", displaytext="guarded", zoneid=zone, networkofferingid=offering,
-                    vlan="77", gateway="10.77.0.1", netmask="255.255.255.0", startip="10.77.0.10",
-                    endip="10.77.0.50")["network"]  # fmt: skip
-    wish = {
-        "zoneid": zone, "networkids": network["id"],
-        "templateid": world.first("listTemplates", "template", templatefilter="all")["id"],
-        "serviceofferingid": world.first("listServiceOfferings", "serviceoffering", name="Tiny Instance")["id"],
-    }  # fmt: skip
-    jobs, vms = [], []
-    for group, host in (("web", "h1"), ("clients", "h2")):
-        admin("createSecurityGroup", name=group)
-        script = LOOKS.format(ip=vms[0]["nic"][0]["ipaddress"]) if vms else "#!/bin/sh\n"
-        made = admin("deployVirtualMachine", name=group, securitygroupnames=group, startvm=False,
-                     userdata=base64.b64encode(script.encode()).decode(), **wish)  # fmt: skip
-        admin.wait("deployVirtualMachine", made["jobid"])
-        vms.append(world.first("listVirtualMachines", "virtualmachine", id=made["id"]))
-        at = world.first("listHosts", "host", name=host)["id"]
-        jobs.append(admin("startVirtualMachine", id=made["id"], hostid=at)["jobid"])
-    for job in jobs:
-        admin.wait("startVirtualMachine", job)
-    return Guarded(world, network, *vms)
-
-
-def test_security_groups_let_in_by_cidr_and_by_group_and_no_longer_when_revoked(world: World) -> None:
-    place = _guarded(world)
+def test_security_groups_let_in_and_out_by_cidr_and_by_group_and_no_longer_when_revoked(world: World) -> None:
+    place = guarded(world)
+    web = {"usersecuritygrouplist[0].account": "admin", "usersecuritygrouplist[0].group": "web"}
+    clients = {**web, "usersecuritygrouplist[0].group": "clients"}
     place.rule("clients", cidrlist="10.77.0.0/24")
     assert place.seen() == "nothing"
     assert place.from_router(place.web) == ""
 
     by_cidr = place.rule("web", cidrlist="10.77.0.0/24")
-    until(lambda: "name: web\n" in place.from_router(place.web), "the page of web", within_s=BOOT_S)
-    until(lambda: place.seen() == "name: web", "web, by the client", within_s=BOOT_S)
+    becomes(lambda: place.from_router(place.web).partition("\n")[0], "name: web", BOOT_S)
+    becomes(place.seen, "name: web", BOOT_S)
     place.revoke(by_cidr)
     assert place.from_router(place.web) == ""
     assert place.seen() == "nothing"
 
-    clients = {"usersecuritygrouplist[0].account": "admin", "usersecuritygrouplist[0].group": "clients"}
     by_group = place.rule("web", **clients)
     assert place.from_router(place.web) == ""
-    until(lambda: place.seen() == "name: web", "web, by a member of clients", within_s=BOOT_S)
+    becomes(place.seen, "name: web", BOOT_S)
+
+    elsewhere = place.rule("clients", "Egress", cidrlist="10.77.0.1/32")
+    assert place.seen() == "nothing"
+    to_group = place.rule("clients", "Egress", **web)
+    becomes(place.seen, "name: web", BOOT_S)
+    place.revoke(to_group, "Egress")
+    assert place.seen() == "nothing"
+    to_cidr = place.rule("clients", "Egress", cidrlist=f"{place.web['nic'][0]['ipaddress']}/32")
+    becomes(place.seen, "name: web", BOOT_S)
+    for rule in (elsewhere, to_cidr):
+        place.revoke(rule, "Egress")
     place.revoke(by_group)
     assert place.seen() == "nothing"

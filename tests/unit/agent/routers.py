@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tegar.model.router import GuestSpec, RouterSpec, SubnetSpec, UplinkSpec
-from tegar.model.rule import AclItem, Match, Opening, PortForward, Protocol, StaticNat, StaticRoute
+from tegar.model.rule import (
+    AclItem,
+    Balancer,
+    Match,
+    Member,
+    Opening,
+    PortForward,
+    Protocol,
+    StaticNat,
+    StaticRoute,
+)
 from tegar.model.spec import NetworkSpec
 
 TCP, UDP, ICMP = Protocol.TCP, Protocol.UDP, Protocol.ICMP
@@ -70,4 +80,5 @@ VPC = RouterSpec(
     forwards=(PortForward("203.0.113.10", TCP, 80, 80, "10.1.1.7", 8080, 8080),),
     static_nats=(StaticNat("198.51.100.11", "10.1.1.8"),),
     routes=(StaticRoute("192.168.50.0/24", "172.30.0.1"),),
+    balancers=(Balancer("12121212", "10.1.1.200", 80, "roundrobin", "tcp", (Member("10.1.1.7", 80),)),),
 )  # fmt: skip

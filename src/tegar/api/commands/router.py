@@ -21,6 +21,7 @@ from tegar.ops.ctx import Ctx
 from tegar.store.hosts import Host
 from tegar.store.networks import Network
 from tegar.store.routers import Router, RouterGroup
+from tegar.store.vpcs import Vpc
 from tegar.store.zones import Cluster, Pod, Zone
 
 
@@ -36,6 +37,7 @@ class ListRouters(OwnedList):
     name_: str | None = param("its exact name", default=None, wire="name")
     state: str | None = param("Running, Starting, Stopping, Stopped or Unknown", default=None)
     network_id: Network | None = param("that serves this network", default=None)
+    vpc_id: Vpc | None = param("that serves tiers of this VPC", default=None)
     zone_id: Zone | None = param("in this zone", default=None)
     pod_id: Pod | None = param("in this pod", default=None, roles=ADMIN)
     cluster_id: Cluster | None = param("in this cluster", default=None, roles=ADMIN)
@@ -70,7 +72,12 @@ class ListRouters(OwnedList):
     def _groups(self, ctx: Ctx) -> Any:
         """Return the groups that serve networks of whom the list is about."""
         stmt = select(Network.group_id).where(live(Network), Network.group_id.is_not(None))
-        stmt = only(stmt, (Network.id, self.network_id), (Network.zone_id, self.zone_id))
+        stmt = only(
+            stmt,
+            (Network.id, self.network_id),
+            (Network.vpc_id, self.vpc_id),
+            (Network.zone_id, self.zone_id),
+        )
         if self.account is not None:
             stmt = stmt.where(Network.account_id == access.owner(ctx, self.account, self.domain_id).id)
         elif self.domain_id is not None and self.is_recursive:

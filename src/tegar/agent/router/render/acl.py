@@ -19,6 +19,11 @@ def names(spec: RouterSpec) -> tuple[str, ...]:
     return found if spec.uplinks or len(found) > 1 else ()
 
 
+def jumps(way: str, nics: Iterable[str]) -> str:
+    """Return the map from NICs to their chains, ``from`` or ``to`` them."""
+    return "{ " + ", ".join(f'"{nic}" : jump {way}-{nic}' for nic in nics) + " }"
+
+
 def chains(spec: RouterSpec) -> Iterable[str]:
     """Return two chains for each NIC; who returns is let through."""
     if not names(spec):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 
 from tegar.agent.router import links
+from tegar.agent.router.render import acl
 from tegar.agent.router.render.match import (
     addresses,
     chain,
@@ -20,7 +22,7 @@ from tegar.agent.router.render.match import (
 )
 from tegar.agent.router.render.nat import METADATA_PORT, PASSWORD_PORT
 from tegar.model.router import RouterSpec, SubnetSpec
-from tegar.model.rule import Opening, Protocol
+from tegar.model.rule import Balancer, Opening, Protocol
 
 VRRP, SYNC_PORT = "vrrp", 3780
 PRIMARY_GROUP = 1  # links of a pair are in this group while the router is primary
@@ -87,11 +89,31 @@ def inputs(spec: RouterSpec, mark: str) -> str:
     public = links.public_ips(spec)
     for it in sorted(spec.balancers, key=lambda it: it.uuid):
         if it.protocol != "udp" and it.members:
-            start = addresses("saddr", it.sources)
-            rows.append(rule(start, f"ip daddr {it.ip} tcp dport {it.port} goto keep"))
+            tier = _tier_of(spec, it)
+            to = f"inside-{links.subnet_link(tier)}" if tier else "keep"
+            rows.append(
+                rule(addresses("saddr", it.sources), f"ip daddr {it.ip} tcp dport {it.port} goto {to}")
+            )
     if public and guarded(spec):
         rows.append(f"ip daddr {one_of(public)} icmp type echo-request limit rate 100/second accept")
     return chain("input", rows, "filter hook input priority filter; policy drop")
+
+
+def inside(spec: RouterSpec) -> Iterable[str]:
+    """Return a chain for each tier with balancers inside: the lists decide who gets there, as if they were guests."""
+    tiers = {tier.network.uuid: tier for tier in (_tier_of(spec, it) for it in spec.balancers) if tier}
+    for uuid in sorted(tiers):
+        own = links.subnet_link(tiers[uuid])
+        rows = [f'iifname "{own}" goto keep']
+        if others := [name for name in acl.names(spec) if name != own]:
+            rows += [f"iifname vmap {acl.jumps('from', others)}", f"jump to-{own}", "goto keep"]
+        yield chain(f"inside-{own}", rows)
+
+
+def _tier_of(spec: RouterSpec, it: Balancer) -> SubnetSpec | None:
+    """Return the guest network that a balancer's address is of, None when it is a public one."""
+    ip = IPv4Address(it.ip)
+    return next((subnet for subnet in spec.subnets if ip in links.subnet_cidr(subnet)), None)
 
 
 def _for_guests(spec: RouterSpec, subnet: SubnetSpec) -> Iterable[str]:

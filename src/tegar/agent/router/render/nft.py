@@ -51,6 +51,7 @@ def _policy(spec: RouterSpec) -> str:
             *nat.chains(spec),
             doors.inputs(spec, MARK),
             *acl.chains(spec),
+            *doors.inside(spec),
             _forward(spec),
         )
     )
@@ -97,14 +98,8 @@ def _spoofed(spec: RouterSpec, subnet: SubnetSpec) -> Iterable[str]:
 def _forward(spec: RouterSpec) -> str:
     rows = ["ct state invalid drop", "ct state related accept", "ct direction reply accept"]
     rows.append(f"ct mark {MARK} accept")
-    leaving = {link: f"jump from-{link}" for link in acl.names(spec)}
-    entering = {link: f"jump to-{link}" for link in acl.names(spec)}
-    if leaving:
-        rows.append(f"iifname vmap {_verdicts(leaving)}")
-        rows.append(f"oifname vmap {_verdicts(entering)}")
-        rows.append(f"iifname {nics(leaving)} oifname {nics(entering)} goto keep")
+    if names := acl.names(spec):
+        rows.append(f"iifname vmap {acl.jumps('from', names)}")
+        rows.append(f"oifname vmap {acl.jumps('to', names)}")
+        rows.append(f"iifname {nics(names)} oifname {nics(names)} goto keep")
     return chain("forward", rows, "filter hook forward priority filter; policy drop")
-
-
-def _verdicts(verdicts: dict[str, str]) -> str:
-    return "{ " + ", ".join(f'"{link}" : {verdict}' for link, verdict in verdicts.items()) + " }"
