@@ -239,6 +239,33 @@ def test_a_member_is_let_in_by_all_addresses_that_it_has_at_the_moment(place: Pl
     assert let_in() == ["10.2.0.77"]
 
 
+def test_nobody_has_an_address_that_was_given_up_before_those_who_let_it_in_know(place: Place) -> None:
+    vm = place.in_web()
+    place.allow(**{"usersecuritygrouplist[0].account": "alice", "usersecuritygrouplist[0].group": "default"})
+    client = place.vm("b")
+    nic = client["nic"][0]
+    place.alice.do("stopVirtualMachine", id=client["id"])
+    changing = place.alice.api("updateVmNicIp", nicid=nic["id"], ipaddress="10.2.0.77")
+
+    with pytest.raises(ApiError, match="is taken"):
+        place.vm("c", owner=place.cloud.as_user("bob"), ipaddress=nic["ipaddress"])
+
+    place.alice.job(changing)
+    assert rules_of(place.cloud, vm["id"]).ingress == (tcp(80, "10.2.0.77/32"),)
+    place.vm("c", owner=place.cloud.as_user("bob"), ipaddress=nic["ipaddress"])
+
+
+def test_an_address_that_a_nic_has_again_stays_its_own(place: Place) -> None:
+    vm = place.vm()
+    nic = vm["nic"][0]
+    place.alice.do("stopVirtualMachine", id=vm["id"])
+    for ip in ("10.2.0.77", nic["ipaddress"]):
+        place.alice.do("updateVmNicIp", nicid=nic["id"], ipaddress=ip)
+
+    with pytest.raises(ApiError, match="is taken"):
+        place.vm("b", ipaddress=nic["ipaddress"])
+
+
 def test_a_vm_that_comes_to_a_network_with_groups_is_in_its_accounts_default(place: Place) -> None:
     assert place.cloud.zone
     vm = guest(place.cloud, place.alice, place.cloud.zone.network)

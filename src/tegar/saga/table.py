@@ -20,6 +20,7 @@ from tegar.saga.network_shutdown import SHUT_DOWN_NETWORK
 from tegar.saga.nic_add import ADD_NIC
 from tegar.saga.nic_address import ADD_ADDRESS, REMOVE_ADDRESS
 from tegar.saga.nic_remove import REMOVE_NIC
+from tegar.saga.nic_renumber import RENUMBER_NIC
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
 from tegar.saga.router_power import REBOOT_ROUTER, START_ROUTER, STOP_ROUTER
@@ -86,6 +87,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     REMOVE_NIC,
     ADD_ADDRESS,
     REMOVE_ADDRESS,
+    RENUMBER_NIC,
     DELETE_VPC,
     RESTART_VPC,
 )
