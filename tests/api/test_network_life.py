@@ -258,6 +258,18 @@ def test_a_network_is_changed_and_its_router_hears_of_it(cloud: Cloud) -> None:
     assert len(routers(cloud)) == 2
 
 
+def test_a_pair_whose_second_has_no_host_is_told_what_is_new_and_no_more(cloud: Cloud) -> None:
+    network, _ = up(cloud, cloud.as_user("alice"), PAIR, hosts=1)
+    assert [len(where(cloud, r["id"])) for r in routers(cloud)] == [1, 0]
+    cloud.world.asked.clear()
+
+    router_repair.round(cloud.env)
+    assert [name for _, name in cloud.world.asked if name == "ApplyRouter"] == []
+
+    cloud.do("restartNetwork", id=network)
+    assert [name for _, name in cloud.world.asked if name == "ApplyRouter"] == ["ApplyRouter"]
+
+
 def test_a_persistent_network_is_up_without_a_vm_and_stays_up(cloud: Cloud) -> None:
     built = cloud.ready_zone()
     wish = {f"serviceproviderlist[{n}].{key}": value for n, name in enumerate(("Dhcp", "Dns"))

@@ -56,7 +56,7 @@ def obey(env: Env, group_id: int, fence: Fence | None = None) -> None:
 
 
 def _apply(env: Env, group_id: int, fence: Fence | None) -> None:
-    """Apply to every router, whatever the others say; the first complaint is told at the end."""
+    """Apply to every router that is behind, whatever the others say; the first complaint is told at the end."""
     complaint: TegarError | None = None
     for spec, router, host in env.db.read(lambda s: _plans(s, group_id, env.vault)):
         try:
@@ -184,7 +184,7 @@ def _plans(s: Session, group_id: int, vault: Vault | None) -> list[tuple[RouterS
     return [
         (router_spec(s, group, router, vault), router, s.get_one(Host, router.host_id))
         for router in routers.of_group(s, group_id)
-        if router.host_id is not None and not router.stopped
+        if router.host_id is not None and not router.stopped and router.applied < group.desired
     ]
 
 
