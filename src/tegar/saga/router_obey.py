@@ -100,17 +100,20 @@ def _lacks_nic(s: Session, group_id: int, found: Sequence[Router]) -> bool:
 
 
 def _homeless(s: Session, router: Router) -> bool:
-    """Return whether a router needs a place: it has none, or its host is lost, or in maintenance.
+    """Return whether a router needs a place: it has none, or its host is lost, or in maintenance."""
+    host = s.get(Host, router.host_id) if router.host_id else None
+    return host is None or is_lost(s, host) or (host.state == HostState.UP and _leaves(s, host))
+
+
+def is_lost(s: Session, host: Host) -> bool:
+    """Return whether nothing runs on a host any more.
 
     A host that has a lease and only does not answer is not lost: its router may serve on, and there must not be two.
     """
-    host = s.get(Host, router.host_id) if router.host_id else None
-    if host is None or host.removed_s or host.state == HostState.DOWN:
-        return True
-    if host.state != HostState.UP:
-        lease = leases.leases_of(s, [host.id]).get(host.id)
-        return lease is None or lease.state == "dead"
-    return _leaves(s, host)
+    if host.removed_s or host.state in (HostState.DOWN, HostState.UP):
+        return bool(host.removed_s) or host.state == HostState.DOWN
+    lease = leases.leases_of(s, [host.id]).get(host.id)
+    return lease is None or lease.state == "dead"
 
 
 def others(s: Session, host: Host) -> list[Host]:
