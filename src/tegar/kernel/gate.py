@@ -46,14 +46,3 @@ def outside() -> Iterator[None]:
     finally:
         gate._free.acquire()
         _mine.gate = gate
-
-
-@contextmanager
-def turn(lock: threading.Lock) -> Iterator[None]:
-    """Hold a lock that is kept while a host is asked; its waiters do not count as computing."""
-    with outside():
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 
 from tegar.kernel import log
 from tegar.kernel.errors import Fenced, NotYet, TegarError
-from tegar.kernel.gate import turn
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
 from tegar.model.spec import DomainSpec
 from tegar.model.vm import HOLDS_HOST
 from tegar.saga.env import Env
 from tegar.saga.spec import nic_specs, nics_of_domains
+from tegar.saga.turn import turn
 from tegar.store import security_groups
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm

@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from tegar.driver.registry import ROUTERS
 from tegar.kernel.db import live
 from tegar.kernel.errors import TegarError
-from tegar.kernel.gate import turn
 from tegar.kernel.lease import changed
 from tegar.kernel.secret import Vault
 from tegar.kernel.wire import Fence
@@ -27,6 +26,7 @@ from tegar.model.network import State
 from tegar.model.router import RouterSpec
 from tegar.saga.env import Env
 from tegar.saga.router_spec import router_spec
+from tegar.saga.turn import turn
 from tegar.store import hosts, leases, networks, routers
 from tegar.store.hosts import Host
 from tegar.store.networks import Network, Nic
