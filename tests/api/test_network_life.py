@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from support.cloud import ApiError, Caller, Cloud
+from support.cloud import ApiError, Caller, Cloud, JobFailed
 from support.isolated import public_range
-from tegar.loop import network_gc, router_repair
+from tegar.loop import network_gc, router_repair, stuck_jobs
 from tegar.model.host import State as HostState
 from tegar.model.network import State
+from tegar.model.router import Role
 from tegar.model.settings import NETWORK_GC_WAIT_S
 from tegar.saga.router_rebuild import rebuild_routers_of
 from tegar.store.hosts import Host
 from tegar.store.networks import Network
+from tegar.store.routers import Router
 
 ISOLATED = "DefaultIsolatedNetworkOfferingWithSourceNatService"
 PAIR = "DefaultRedundantIsolatedNetworkOfferingWithSourceNatService"
@@ -256,6 +258,103 @@ def test_a_network_is_changed_and_its_router_hears_of_it(cloud: Cloud) -> None:
     pair = cloud.api("listNetworkOfferings", name=PAIR)["networkoffering"][0]["id"]
     assert alice.do("updateNetwork", id=network, networkofferingid=pair)["network"]["redundantrouter"] is True
     assert len(routers(cloud)) == 2
+
+
+def test_a_pair_whose_second_has_no_host_is_told_what_is_new_and_no_more(cloud: Cloud) -> None:
+    network, _ = up(cloud, cloud.as_user("alice"), PAIR, hosts=1)
+    assert [len(where(cloud, r["id"])) for r in routers(cloud)] == [1, 0]
+    cloud.world.asked.clear()
+
+    router_repair.round(cloud.env)
+    assert [name for _, name in cloud.world.asked if name == "ApplyRouter"] == []
+
+    cloud.do("restartNetwork", id=network)
+    assert [name for _, name in cloud.world.asked if name == "ApplyRouter"] == ["ApplyRouter"]
+
+
+def offering(cloud: Cloud, name: str) -> str:
+    return str(cloud.api("listNetworkOfferings", name=name)["networkoffering"][0]["id"])
+
+
+def leads(cloud: Cloud, uuid: str) -> None:
+    """Let a router of a pair have said that it is primary, and the others not."""
+
+    def work(s: Any) -> None:
+        for router in s.query(Router):
+            router.role = (Role.PRIMARY if router.uuid == uuid else Role.BACKUP).value
+
+    cloud.db.tx(work)
+
+
+def retry(cloud: Cloud, saga_id: int) -> None:
+    """Take a stuck saga up again."""
+    assert cloud.engine.reopen(saga_id)
+    cloud.step(saga_id)
+
+
+@pytest.mark.parametrize("primary", [0, 1])
+def test_a_pair_becomes_one_router_that_was_primary_and_a_pair_again(cloud: Cloud, primary: int) -> None:
+    alice = cloud.as_user("alice")
+    network, _ = up(cloud, alice, PAIR)
+    stays = routers(cloud)[primary]["id"]
+    leads(cloud, stays)
+
+    one = {"id": network, "networkofferingid": offering(cloud, ISOLATED)}
+    assert alice.do("updateNetwork", **one)["network"]["redundantrouter"] is False
+
+    (shown,) = routers(cloud)
+    assert (shown["id"], shown["isredundantrouter"], shown["redundantstate"]) == (stays, False, "UNKNOWN")
+    (name,) = where(cloud, stays)
+    spec = cloud.world.machine(name).routers[stays]
+    assert (spec.pair, spec.subnets[0].ip, spec.subnets[0].peer_ip) == (None, "10.1.1.1", "")
+    assert sum(len(machine.routers) for machine in cloud.world.machines.values()) == 1
+
+    alice.do("updateNetwork", id=network, networkofferingid=offering(cloud, PAIR))
+    specs = [cloud.world.machine(where(cloud, r["id"])[0]).routers[r["id"]] for r in routers(cloud)]
+    assert [s.pair.priority for s in specs if s.pair] == [150, 100]
+    assert len({s.subnets[0].ip for s in specs} - {"10.1.1.1"}) == 2
+
+
+def test_a_pair_stays_one_until_the_router_that_leaves_is_off_its_host(cloud: Cloud) -> None:
+    alice = cloud.as_user("alice")
+    network, _ = up(cloud, alice, PAIR)
+    first, second = (r["id"] for r in routers(cloud))
+    leads(cloud, first)
+    (far,) = where(cloud, second)
+    cloud.world.faults(far).connected = False
+
+    with pytest.raises(JobFailed, match="did not answer"):
+        alice.do("updateNetwork", id=network, networkofferingid=offering(cloud, ISOLATED))
+    assert cloud.world.machine(where(cloud, first)[0]).routers[first].pair is not None
+
+    cloud.world.faults(far).connected = True
+    stuck_jobs.round(cloud.env, lambda saga_id: retry(cloud, saga_id))
+    assert [r["id"] for r in routers(cloud)] == [first]
+    assert cloud.world.machine(where(cloud, first)[0]).routers[first].pair is None
+    assert where(cloud, second) == []
+
+
+def test_a_pair_that_is_wanted_again_stays_a_pair(cloud: Cloud) -> None:
+    alice = cloud.as_user("alice")
+    network, _ = up(cloud, alice, PAIR)
+    one = alice.api("updateNetwork", id=network, networkofferingid=offering(cloud, ISOLATED))
+    two = alice.api("updateNetwork", id=network, networkofferingid=offering(cloud, PAIR))
+
+    alice.job(one)
+    alice.job(two)
+
+    assert len(routers(cloud)) == 2
+
+
+def test_a_network_that_was_made_redundant_has_one_router_again_by_its_own_offering(cloud: Cloud) -> None:
+    alice = cloud.as_user("alice")
+    network, _ = up(cloud, alice)
+    alice.do("restartNetwork", id=network, makeredundant=True)
+    assert len(routers(cloud)) == 2
+
+    alice.do("updateNetwork", id=network, networkofferingid=offering(cloud, ISOLATED))
+
+    assert len(routers(cloud)) == 1
 
 
 def test_a_persistent_network_is_up_without_a_vm_and_stays_up(cloud: Cloud) -> None:

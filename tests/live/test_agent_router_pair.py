@@ -12,6 +12,7 @@ from scenes import INSIDE, NEXT, PUBLIC, SECOND, forward, opening
 from wires import Wire, sh
 
 from support.until import until
+from tegar.agent.router import links
 from tegar.agent.router.service import NamespaceRouters
 from tegar.model.router import PairSpec, Role
 from tegar.model.rule import StaticNat
@@ -112,6 +113,50 @@ def test_a_cut_on_one_side_makes_no_second_primary(pair: Pair, side: str) -> Non
     assert both_s < 2
     pair.cut(side, "up")
     pair.become(PRIMARY, BACKUP)
+
+
+def test_the_primary_goes_on_alone_and_a_flow_lives_on(pair: Pair) -> None:
+    (net,) = pair.specs[0].subnets
+    pair.world.serve("world", 80)
+    with pair.guest.streaming(pair.world, NEXT, 7001, seconds=8) as found:
+        until(lambda: found.bytes_seen() > 0, "the transfer runs")
+        pair.routers.remove(pair.specs[1].uuid)
+        pair.want_of(0, pair=None, subnets=(replace(net, ip=net.gateway, peer_ip=""),))
+        result = found.result()
+
+    print(f"alone: longest silence {result['longest_silence_s']} s")
+    assert result["ended"] == "whole"
+    assert result["longest_silence_s"] < 2
+    assert pair.roles() == [PRIMARY, Role.UNKNOWN]
+    held = pair.space(0).run("ip", "-o", "-4", "addr", what="addresses").out
+    assert all(f" {ip}/24 " in held for ip in (net.gateway, PUBLIC, SECOND))
+    assert all(
+        f" {ip}/" not in held for ip in (net.ip, *links.PUBLIC_OWN, links.ADVERTISED.partition("/")[0])
+    )
+    assert pair.guest.ask(NEXT, 80) == f"world {PUBLIC}"
+    assert f"router={INSIDE}.1 dns={INSIDE}.1" in pair.wire.lease(pair.guest)
+
+
+def test_a_flow_lives_on_when_a_second_router_comes(wire: Wire, routers: NamespaceRouters) -> None:
+    made = Pair(wire, routers)
+    (net,) = made.specs[0].subnets
+    made.want_of(0, pair=None, subnets=(replace(net, ip=net.gateway, peer_ip=""),))
+    with made.guest.streaming(made.world, NEXT, 7002, seconds=12) as found:
+        until(lambda: found.bytes_seen() > 0, "the transfer runs")
+        made.want_of(0, pair=PairSpec(vrid=7, priority=200), subnets=(net,))
+        made.want_of(1)
+        made.become(PRIMARY, BACKUP)
+        until(
+            lambda: "7002" in made.space(1).run("conntrack", "-L", what="conntrack").out, "the other knows it"
+        )
+        result = found.result()
+
+    print(f"two: longest silence {result['longest_silence_s']} s")
+    assert result["ended"] == "whole"
+    assert result["longest_silence_s"] < 3
+    for here, has in ((0, True), (1, False)):
+        held = made.space(here).run("ip", "-o", "-4", "addr", what="addresses").out
+        assert [f" {ip}/24 " in held for ip in (net.gateway, PUBLIC, SECOND)] == [has] * 3
 
 
 def test_a_router_that_was_alone_becomes_one_of_two(wire: Wire, routers: NamespaceRouters) -> None:

@@ -78,6 +78,12 @@ def that_network(cloud: Cloud) -> dict[str, Any]:
     return {"id": cloud.api("listNetworks", name="iso", listall=True)["network"][0]["id"]}
 
 
+def one_router(cloud: Cloud) -> dict[str, Any]:
+    """Name the network, and an offering with one router."""
+    offering = cloud.api("listNetworkOfferings", name=ISOLATED)["networkoffering"][0]["id"]
+    return that_network(cloud) | {"networkofferingid": offering}
+
+
 def that_router(cloud: Cloud) -> dict[str, Any]:
     """Name its first router."""
     return {"id": cloud.api("listRouters", listall=True)["router"][0]["id"]}
@@ -161,6 +167,7 @@ case(
         "network.restart", pair, asks("restartNetwork", lambda c: that_network(c) | {"cleanup": True}), "pair"
     )
 )
+case(Case("network.single", pair, asks("updateNetwork", one_router)))
 case(Case("router.stop", isolated, asks("stopRouter", that_router)))
 case(Case("router.stop", isolated, asks("destroyRouter", that_router), "destroy"))
 case(Case("router.start", stopped_router, asks("startRouter", that_router)))

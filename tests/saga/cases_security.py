@@ -70,6 +70,17 @@ def no_second_address(cloud: Cloud) -> None:
     cloud.api("removeIpFromNic", id=nic["secondaryip"][0]["id"])
 
 
+def with_one_stopped(cloud: Cloud) -> None:
+    """Let one of the two be stopped."""
+    members(cloud)
+    cloud.do("stopVirtualMachine", id=_vm(cloud))
+
+
+def renumber(cloud: Cloud) -> None:
+    """Give it another address."""
+    cloud.api("updateVmNicIp", nicid=_nic(cloud))
+
+
 def _removed(before: Picture, after: Picture) -> None:
     for table in ("security_rule", "nic_address"):
         for key in set(after["db"][table]) - set(before["db"][table]):
@@ -84,3 +95,4 @@ case(Case("vm.destroy", members, destroy, "in-groups"))
 case(Case("vm.migrate", members, migrate, "in-groups"))
 case(Case("nic.address.add", members, second_address, "in-groups", (GONE,)))
 case(Case("nic.address.remove", with_second_address, no_second_address, "in-groups"))
+case(Case("nic.renumber", with_one_stopped, renumber, "in-groups"))

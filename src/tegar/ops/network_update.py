@@ -15,6 +15,7 @@ from tegar.ops import access, job
 from tegar.ops.ctx import Ctx
 from tegar.ops.network_create import checked_domain
 from tegar.saga.network_restart import RESTART_NETWORK, RestartNetworks
+from tegar.saga.network_single import MAKE_SINGLE, MakeSingle
 from tegar.store import networks, routers
 from tegar.store.networks import Network, Nic
 from tegar.store.offerings import NetworkOffering
@@ -39,6 +40,8 @@ class NetworkChange:
 def update(ctx: Ctx, network: Network, change: NetworkChange) -> SagaRow:
     """Change a network; done when its routers do what that means.
 
+    An offering with one router, also the one that the network has, makes one of a pair.
+
     Raises:
         Denied: somebody else's.
         Refused: it is being deleted, or the offering will not do.
@@ -57,6 +60,9 @@ def update(ctx: Ctx, network: Network, change: NetworkChange) -> SagaRow:
     if change.offering is not None and change.offering.id != network.offering_id:
         _offer(ctx, network, change.offering)
     ctx.note("NETWORK.UPDATE", f"Network {network.name} changed", network)
+    if change.offering is not None and _has_one_too_many(ctx, network, change.offering):
+        routers.want_again(ctx.s, network.group_id)
+        return MAKE_SINGLE.submit(ctx.s, MakeSingle(network.id, network.group_id or 0), ctx.job(network))
     same = seen == (network.network_domain, network.dns1, network.dns2, network.offering_id)
     if same or network.group_id is None or network.state != State.IMPLEMENTED:
         return job.done(ctx, network)
@@ -111,14 +117,15 @@ def _offer(ctx: Ctx, network: Network, offering: NetworkOffering) -> None:
             continue
         if ctx.s.scalars(select(kind.id).where(kind.network_id == network.id, live(kind)).limit(1)).first():
             raise InUse(f"Service {service} of network {network.name}", "it has rules; delete them first")
-    group = ctx.s.get(RouterGroup, network.group_id) if network.group_id else None
-    if group is not None and group.redundant and not offering.redundant:
-        raise Refused(
-            f"Network {network.name} has a pair of routers, and keeps it: choose a redundant offering"
-        )
     network.offering_id = offering.id
     if offering.redundant:
         _make_redundant(ctx, network)
+
+
+def _has_one_too_many(ctx: Ctx, network: Network, offering: NetworkOffering) -> bool:
+    """Return whether a network has a pair of routers where its offering has one; a tier has what its VPC has."""
+    group = ctx.s.get(RouterGroup, network.group_id) if network.group_id and not network.vpc_id else None
+    return group is not None and group.redundant and not offering.redundant
 
 
 def _make_redundant(ctx: Ctx, network: Network) -> None:

@@ -14,15 +14,16 @@ from tegar.model.errors import Denied, Exists, OutOfAddresses
 from tegar.model.network import JOINABLE, NicState
 from tegar.model.rule import RuleState
 from tegar.model.vm import State as VmState
-from tegar.ops import elastic, job, security_group
+from tegar.ops import elastic, security_group
 from tegar.ops import rule as rules
 from tegar.ops.access import must_operate
 from tegar.ops.ctx import Ctx
 from tegar.saga.nic_add import ADD_NIC, AddNic
 from tegar.saga.nic_address import ADD_ADDRESS, REMOVE_ADDRESS, ChangeAddress
 from tegar.saga.nic_remove import REMOVE_NIC, RemoveNic
+from tegar.saga.nic_renumber import RENUMBER_NIC, RenumberNic
 from tegar.saga.rule_change import write
-from tegar.store import networks, nic_addresses, routers, security_groups
+from tegar.store import networks, nic_addresses, routers
 from tegar.store.accounts import Account
 from tegar.store.addresses import PublicAddress, State
 from tegar.store.networks import Network, Nic
@@ -273,7 +274,7 @@ def remove_address(ctx: Ctx, row: NicAddress) -> SagaRow:
 
 
 def change_address(ctx: Ctx, nic: Nic, want_ip: str) -> SagaRow:
-    """Give a NIC of a stopped VM another address (that one, if named).
+    """Give a NIC of a stopped VM another address (that one, if named); the job gives the old one back.
 
     Raises:
         Refused: the VM is not Stopped, something leads to the address, or the wanted one is not free.
@@ -291,10 +292,8 @@ def change_address(ctx: Ctx, nic: Nic, want_ip: str) -> SagaRow:
     routers.want_again(ctx.s, network.group_id)
     _must_be_free_of_rules(ctx, nic, nic.ip)
     before, nic.ip = nic.ip, _take(ctx, network, nic, want_ip)
-    security_groups.addresses_change(ctx.s, vm.id)
-    networks.free_address(ctx.s, nic.id, before)
     for address in _came_with(ctx, nic):
         address.guest_ip = nic.ip
     _meet(ctx, vm)
     ctx.note("NIC.UPDATE", f"VM {vm.name} has {nic.ip} instead of {before} in network {network.name}", vm)
-    return job.done(ctx, vm)
+    return RENUMBER_NIC.submit(ctx.s, RenumberNic(nic.id, vm.id, before), ctx.job(vm))

@@ -6,6 +6,8 @@ right after, so that of two who act at once the later one always knows.
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,13 +16,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel import log
-from tegar.kernel.errors import TegarError
+from tegar.kernel.errors import Fenced, NotYet, TegarError
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
 from tegar.model.spec import DomainSpec
 from tegar.model.vm import HOLDS_HOST
 from tegar.saga.env import Env
-from tegar.saga.spec import nic_specs, nics_of_domain
+from tegar.saga.spec import nic_specs, nics_of_domains
+from tegar.saga.turn import turn
 from tegar.store import security_groups
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
@@ -28,6 +31,9 @@ from tegar.wire.net import SetNicFilters, VmNics
 
 P = TypeVar("P")
 ASK_S = 15.0
+ASK_SOON_S = 5.0  # who asks goes on without the answer
+
+_one_telling: dict[int, threading.Lock] = defaultdict(threading.Lock)  # only saves work; versions keep order
 
 
 @dataclass(frozen=True)
@@ -39,19 +45,25 @@ class Told:
     versions: dict[str, tuple[int, int]]  # uuid -> id of the VM, version
 
 
-def obey(env: Env, vm_ids: Collection[int] | None = None, fence: Fence | None = None) -> None:
+def obey(
+    env: Env, vm_ids: Collection[int] | None = None, fence: Fence | None = None, *, timeout_s: float = ASK_S
+) -> None:
     """Let the hosts that are up filter as is desired now, for these VMs or for all.
 
-    A host that is away is told when it is back.  All hosts are asked, whatever one says.
+    A host that is away is told when it is back.  All hosts are asked, whatever one says.  Who comes while a host is
+    being told waits, and often finds that what it came for was told with the next.
 
     Raises:
         Unreachable: a host that is up does not answer; the others have obeyed.
         AgentRefused: a host cannot; the others have obeyed.
     """
     complaint: TegarError | None = None
-    for host_id, some in env.db.read(lambda s: security_groups.behind(s, vm_ids)).items():
+    for host_id in env.db.read(lambda s: security_groups.behind(s, vm_ids)):
         try:
-            tell(env, host_id, some, fence)
+            with turn(_one_telling[host_id]):
+                some = env.db.read(lambda s: security_groups.behind(s, vm_ids)).get(host_id)
+                if some:
+                    tell(env, host_id, some, fence, timeout_s=timeout_s)
         except TegarError as e:
             log.get("saga").warning("filters are not as desired", host_id=host_id, error=str(e))
             complaint = complaint or e
@@ -60,9 +72,9 @@ def obey(env: Env, vm_ids: Collection[int] | None = None, fence: Fence | None = 
 
 
 def obey_later(run: Run[Env, P], vm_ids: Collection[int]) -> None:
-    """Let hosts filter as desired if they answer; if not, the loop that repairs filters will."""
+    """Let hosts filter as desired if they answer soon; if not, the loop that repairs filters will."""
     try:
-        obey(run.env, vm_ids, run.fence)
+        obey(run.env, vm_ids, run.fence, timeout_s=ASK_SOON_S)
     except TegarError as e:
         if not e.retry:
             raise
@@ -80,15 +92,41 @@ def addresses_changed(run: Run[Env, P], vm_id: int) -> None:
         obey_later(run, told)
 
 
-def tell(env: Env, host_id: int, vm_ids: Collection[int], fence: Fence | None = None) -> None:
+def comes(run: Run[Env, P], vm_id: int) -> None:
+    """Let the hosts of VMs that let this one in, by a group of its own, have done so before it runs.
+
+    One call to each of those that do not know it yet.  What one of them says keeps no VM from running: it is told by
+    the loop that repairs.
+    """
+
+    def letting(s: Session) -> set[int]:
+        groups = [group.id for group in security_groups.of_vm(s, vm_id)]
+        return set(security_groups.members(s, security_groups.naming(s, groups))) if groups else set()
+
+    told = run.env.db.read(letting) - {vm_id}
+    if told:
+        try:
+            obey(run.env, told, run.fence, timeout_s=ASK_SOON_S)
+        except (Fenced, NotYet):
+            raise
+        except TegarError:
+            return  # it is logged where it happened
+
+
+def tell(
+    env: Env, host_id: int, vm_ids: Collection[int], fence: Fence | None = None, *, timeout_s: float = ASK_S
+) -> None:
     """Tell a host the filters of VMs, and note which it has; VMs that are not there are passed over."""
     told = env.db.read(lambda s: _told(s, host_id, vm_ids))
-    absent = set(env.links.to(told.host.url, fence).ask(told.ask, timeout_s=ASK_S).absent)
-    have = [told.versions[uuid] for uuid in sorted(told.versions) if uuid not in absent]
+    absent = set(env.links.to(told.host.url, fence).ask(told.ask, timeout_s=timeout_s).absent)
+    have: dict[int, list[int]] = defaultdict(list)
+    for uuid, (vm_id, version) in told.versions.items():
+        if uuid not in absent:
+            have[version].append(vm_id)
 
     def note(s: Session) -> None:
-        for vm_id, version in have:
-            security_groups.note_applied(s, vm_id, host_id, version)
+        for version, some in sorted(have.items()):
+            security_groups.note_applied(s, some, host_id, version)
 
     env.db.tx(note)
 
@@ -97,7 +135,7 @@ def _told(s: Session, host_id: int, vm_ids: Collection[int]) -> Told:
     versions = security_groups.wanted(s, vm_ids)  # first: rules may be newer than it says, and never older
     stmt = select(Vm).where(Vm.id.in_(vm_ids), Vm.state.in_(HOLDS_HOST)).order_by(Vm.id)
     vms = {vm.id: vm for vm in s.scalars(stmt)}
-    nics = {vm_id: nics_of_domain(s, vm_id) for vm_id in vms}
+    nics = nics_of_domains(s, vms)
     specs = {nic.nic_uuid: nic for nic in nic_specs(s, [nic for some in nics.values() for nic in some])}
     ask = SetNicFilters(
         tuple(VmNics(vm.uuid, tuple(specs[nic.uuid] for nic in nics[vm.id])) for vm in vms.values())
@@ -114,7 +152,7 @@ def started(run: Run[Env, P], vm_id: int, host_id: int, spec: DomainSpec) -> Non
         return
 
     def note(s: Session) -> bool:
-        security_groups.note_applied(s, vm_id, host_id, version)
+        security_groups.note_applied(s, [vm_id], host_id, version)
         return security_groups.wanted(s, [vm_id]).get(vm_id, 0) > version
 
     if run.env.db.tx(note):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -17,7 +16,6 @@ from sqlalchemy.orm import Session
 from tegar.driver.registry import ROUTERS
 from tegar.kernel.db import live
 from tegar.kernel.errors import TegarError
-from tegar.kernel.gate import outside
 from tegar.kernel.lease import changed
 from tegar.kernel.secret import Vault
 from tegar.kernel.wire import Fence
@@ -28,6 +26,7 @@ from tegar.model.network import State
 from tegar.model.router import RouterSpec
 from tegar.saga.env import Env
 from tegar.saga.router_spec import router_spec
+from tegar.saga.turn import turn
 from tegar.store import hosts, leases, networks, routers
 from tegar.store.hosts import Host
 from tegar.store.networks import Network, Nic
@@ -47,7 +46,7 @@ def obey(env: Env, group_id: int, fence: Fence | None = None) -> None:
     wanted = env.db.read(lambda s: _wanted(s, group_id))
     if wanted is None:
         return
-    with _turn(_one_apply[group_id]):
+    with turn(_one_apply[group_id]):
         applied = env.db.read(lambda s: _runs(s, group_id))
         if applied is None:
             env.db.tx(lambda s: _place(s, group_id))
@@ -57,7 +56,7 @@ def obey(env: Env, group_id: int, fence: Fence | None = None) -> None:
 
 
 def _apply(env: Env, group_id: int, fence: Fence | None) -> None:
-    """Apply to every router, whatever the others say; the first complaint is told at the end."""
+    """Apply to every router that is behind, whatever the others say; the first complaint is told at the end."""
     complaint: TegarError | None = None
     for spec, router, host in env.db.read(lambda s: _plans(s, group_id, env.vault)):
         try:
@@ -68,17 +67,6 @@ def _apply(env: Env, group_id: int, fence: Fence | None) -> None:
         env.db.tx(lambda s, r=router.id, h=host.id, v=version: _applied(s, r, h, v))  # type: ignore[misc]
     if complaint is not None:
         raise complaint
-
-
-@contextmanager
-def _turn(lock: threading.Lock) -> Iterator[None]:
-    """Hold a lock that is kept while a host is asked; its waiters do not count as computing."""
-    with outside():
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _served(s: Session, group_id: int) -> Sequence[Network]:
@@ -112,17 +100,20 @@ def _lacks_nic(s: Session, group_id: int, found: Sequence[Router]) -> bool:
 
 
 def _homeless(s: Session, router: Router) -> bool:
-    """Return whether a router needs a place: it has none, or its host is lost, or in maintenance.
+    """Return whether a router needs a place: it has none, or its host is lost, or in maintenance."""
+    host = s.get(Host, router.host_id) if router.host_id else None
+    return host is None or is_lost(s, host) or (host.state == HostState.UP and _leaves(s, host))
+
+
+def is_lost(s: Session, host: Host) -> bool:
+    """Return whether nothing runs on a host any more.
 
     A host that has a lease and only does not answer is not lost: its router may serve on, and there must not be two.
     """
-    host = s.get(Host, router.host_id) if router.host_id else None
-    if host is None or host.removed_s or host.state == HostState.DOWN:
-        return True
-    if host.state != HostState.UP:
-        lease = leases.leases_of(s, [host.id]).get(host.id)
-        return lease is None or lease.state == "dead"
-    return _leaves(s, host)
+    if host.removed_s or host.state in (HostState.DOWN, HostState.UP):
+        return bool(host.removed_s) or host.state == HostState.DOWN
+    lease = leases.leases_of(s, [host.id]).get(host.id)
+    return lease is None or lease.state == "dead"
 
 
 def others(s: Session, host: Host) -> list[Host]:
@@ -196,7 +187,7 @@ def _plans(s: Session, group_id: int, vault: Vault | None) -> list[tuple[RouterS
     return [
         (router_spec(s, group, router, vault), router, s.get_one(Host, router.host_id))
         for router in routers.of_group(s, group_id)
-        if router.host_id is not None and not router.stopped
+        if router.host_id is not None and not router.stopped and router.applied < group.desired
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from tegar.kernel.db import live
 from tegar.model.network import PLUGGED
 from tegar.model.spec import DiskSpec, DomainSpec, NetworkSpec, NicSpec
 from tegar.saga.desired import nic_filters
@@ -48,6 +49,15 @@ def domain_spec(s: Session, vm: Vm) -> DomainSpec:
 def nics_of_domain(s: Session, vm_id: int) -> Sequence[Nic]:
     """Return the NICs that a VM runs with."""
     return [nic for nic in networks.nics_of(s, vm_id) if nic.state in PLUGGED]
+
+
+def nics_of_domains(s: Session, vm_ids: Collection[int]) -> dict[int, list[Nic]]:
+    """Return the NICs that VMs run with, by VM; those of a VM in their order."""
+    stmt = select(Nic).where(Nic.vm_id.in_(vm_ids), Nic.state.in_(PLUGGED), live(Nic)).order_by(Nic.device_id)
+    found: dict[int, list[Nic]] = {vm_id: [] for vm_id in vm_ids}
+    for nic in s.scalars(stmt):
+        found[nic.vm_id or 0].append(nic)
+    return found
 
 
 def nic_specs(s: Session, nics: Sequence[Nic]) -> tuple[NicSpec, ...]:

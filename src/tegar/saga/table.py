@@ -17,9 +17,11 @@ from tegar.saga.network_bring_up import BRING_UP_NETWORK
 from tegar.saga.network_delete import DELETE_NETWORK
 from tegar.saga.network_restart import RESTART_NETWORK
 from tegar.saga.network_shutdown import SHUT_DOWN_NETWORK
+from tegar.saga.network_single import MAKE_SINGLE
 from tegar.saga.nic_add import ADD_NIC
 from tegar.saga.nic_address import ADD_ADDRESS, REMOVE_ADDRESS
 from tegar.saga.nic_remove import REMOVE_NIC
+from tegar.saga.nic_renumber import RENUMBER_NIC
 from tegar.saga.pool_add import ADD_POOL
 from tegar.saga.pool_delete import DELETE_POOL
 from tegar.saga.router_power import REBOOT_ROUTER, START_ROUTER, STOP_ROUTER
@@ -54,6 +56,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     RELEASE_ADDRESS,
     DELETE_NETWORK,
     RESTART_NETWORK,
+    MAKE_SINGLE,
     SHUT_DOWN_NETWORK,
     START_ROUTER,
     STOP_ROUTER,
@@ -86,6 +89,7 @@ _ALL: tuple[Saga[Env, Any], ...] = (
     REMOVE_NIC,
     ADD_ADDRESS,
     REMOVE_ADDRESS,
+    RENUMBER_NIC,
     DELETE_VPC,
     RESTART_VPC,
 )

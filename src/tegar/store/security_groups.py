@@ -250,9 +250,9 @@ def leave(s: Session, vm_id: int) -> None:
     s.execute(delete(SecurityMember).where(SecurityMember.vm_id == vm_id))
 
 
-def note_applied(s: Session, vm_id: int, host_id: int, version: int) -> None:
-    """Write down what a host said that it has in force for a VM, unless more is known."""
-    mine = update(VmFilter).where(VmFilter.vm_id == vm_id)
+def note_applied(s: Session, vm_ids: Collection[int], host_id: int, version: int) -> None:
+    """Write down what a host said that it has in force for VMs, unless more is known."""
+    mine = update(VmFilter).where(VmFilter.vm_id.in_(sorted(vm_ids)))
     news = mine.where(or_(VmFilter.host_id.is_distinct_from(host_id), VmFilter.applied < version))
     s.execute(news.values(host_id=host_id, applied=version).execution_options(synchronize_session=False))
 

@@ -25,6 +25,7 @@ SETTINGS = (
     ("ipv4/ip_nonlocal_bind", 1),  # the backup of a pair listens at addresses it does not have yet
     ("ipv4/conf/all/arp_ignore", 1),  # each NIC answers for its own addresses only
     ("ipv4/conf/all/arp_announce", 2),
+    ("ipv4/conf/all/promote_secondaries", 1),  # an address that goes takes no others of its network with it
     ("ipv4/conf/all/send_redirects", 0),
     ("ipv4/conf/default/send_redirects", 0),
     ("ipv4/conf/all/accept_redirects", 0),
@@ -77,17 +78,17 @@ class Namespace:
             segments: where NICs are plugged in.
 
         Returns:
-            The addresses that were not there before, each with its NIC.
+            The addresses that were not there before, or had another MAC, each with its NIC.
         """
         if not self.there():
             ip("netns", "del", self.name)
             ip("netns", "add", self.name).must(self._what)
-            self._settings()
+            self.configure()
         wanted, there, known = links.links(spec), self._nics(), interfaces()
         for link in wanted:
             segment, end = segments.ensure(link.network), links.host_end(self._uuid, link.name)
             nic = there.get(link.name)
-            if nic is None or nic.mac != link.mac or end not in known:
+            if nic is None or end not in known:
                 there.pop(link.name, None)
                 known.pop(
                     end, None
@@ -101,14 +102,19 @@ class Namespace:
             if end not in known or known[end].master != segment.bridge:
                 segments.plug(segment, end)
         added = [(link, ip) for link in wanted for ip in link.addresses if ip not in _held(there, link.name)]
+        moved = [link for link in wanted if link.name in there and there[link.name].mac != link.mac]
         self._batch(
             (
-                *(row for link in wanted for row in _raise(link, new=link.name not in there)),
+                *(f"link set {link.name} address {link.mac}" for link in moved),
+                *(row for link in wanted if link in moved or link.name not in there for row in _raise(link)),
                 *(f"addr replace {address} dev {link.name}" for link, address in added),
                 *(_way(route) for route in links.routes(spec)),
                 *self._steer(spec),
             )
         )
+        added += [
+            (link, ip) for link in moved for ip in _held(there, link.name) & {*link.addresses, *link.floating}
+        ]
         return tuple((link.name, address.partition("/")[0]) for link, address in added)
 
     def _steer(self, spec: RouterSpec) -> Iterable[str]:
@@ -142,6 +148,12 @@ class Namespace:
                 rows.append(f"route del {cidr} via {row.get('gateway', '')} proto {ROUTE_PROTOCOL}")
         self._batch(rows)
 
+    def give_up(self, spec: RouterSpec) -> None:
+        """Take away the addresses that only the primary of a pair has."""
+        there = self._nics()
+        lost = [(link, ip) for link in links.links(spec) for ip in _held(there, link.name) & {*link.floating}]
+        self._batch(f"addr del {address} dev {link.name}" for link, address in lost)
+
     def remove(self, segments: Segments) -> None:
         """Take it away; the kernel ends what is in it with the last process."""
         if self.there():
@@ -157,7 +169,8 @@ class Namespace:
     def _ip(self, *args: str) -> child.Output:
         return ip("-n", self.name, *args)
 
-    def _settings(self) -> None:
+    def configure(self) -> None:
+        """Let the kernel do as routers need it to."""
         rows = "".join(f"echo {value} > /proc/sys/net/{name}\n" for name, value in SETTINGS)
         self.run("sh", "-c", rows, what=self._what).must(self._what)
         self._ip("link", "set", "lo", "up").must(self._what)
@@ -197,11 +210,10 @@ def _addresses(row: dict[str, Any]) -> frozenset[str]:
     return frozenset(f"{a['local']}/{a['prefixlen']}" for a in found)
 
 
-def _raise(link: Link, *, new: bool) -> Iterable[str]:
-    if new:
-        yield f"link set {link.name} up"
-        for address, mac in link.neighbours:
-            yield f"neigh replace {address} lladdr {mac} dev {link.name} nud permanent"
+def _raise(link: Link) -> Iterable[str]:
+    yield f"link set {link.name} up"
+    for address, mac in link.neighbours:
+        yield f"neigh replace {address} lladdr {mac} dev {link.name} nud permanent"
 
 
 def _way(route: links.Route) -> str:

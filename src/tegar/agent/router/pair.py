@@ -40,6 +40,23 @@ def settle(space: Namespace, home: Path, spec: RouterSpec) -> None:
         clock.sleep(LOOK_AGAIN_S)
 
 
+def part(home: Path) -> None:
+    """Let a router be one of a pair no more; the addresses that it had as primary stay where they are."""
+    Daemon(home / "keepalived.run").kill()
+
+
+def join(space: Namespace, home: Path, spec: RouterSpec) -> None:
+    """Let a router that was alone be primary of a pair, or give up what it had alone: another one is."""
+    if not links.is_pair(spec):
+        return
+    clock = WallClock()
+    deadline_s = clock.mono_s() + SETTLE_S
+    while role(home, spec) is not Role.PRIMARY and clock.mono_s() < deadline_s:
+        clock.sleep(LOOK_AGAIN_S)
+    if role(home, spec) is not Role.PRIMARY:
+        space.give_up(spec)
+
+
 def _held(space: Namespace) -> set[str]:
     shown = space.run("ip", "-json", "-4", "addr", "show", what="addresses").must("addresses")
     return {info["local"] for row in json.loads(shown.out) for info in row.get("addr_info", ())}

@@ -87,6 +87,18 @@ class Daemon:
                 os.close(handle)
         self._file.unlink(missing_ok=True)
 
+    def kill(self) -> None:
+        """End it and its children at once, before any of them can tidy up."""
+        pid = self.pid()
+        try:
+            if self.signal(signal.SIGSTOP):  # so that it brings up no other child
+                for child_pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                    os.kill(int(child_pid), signal.SIGKILL)
+                self.signal(signal.SIGKILL)
+        except (ProcessLookupError, FileNotFoundError):
+            pass  # it ended by itself
+        self.stop()
+
 
 def _ended(handle: int, timeout_s: float) -> bool:
     """Wait until the process behind a pidfd has ended."""

@@ -49,16 +49,20 @@ class NamespaceRouters:
                     self._repair(space, home, old, serve.EVERYTHING)
                 return old.version
             files = bundle(spec, str(home))
-            if old and is_pair(old) != is_pair(spec):
-                space.remove(
-                    self._segments
-                )  # addresses that were this router's alone are now either's, or the other way round
             if not space.there():
                 serve.stop(home)  # a process in a namespace that lost its name would serve nobody
-            whole = old is not None and space.there() and bundles.served(home) == old.version
+            there = old is not None and space.there()
+            turns = old is not None and there and is_pair(old) != is_pair(spec)
+            if turns:
+                space.configure()
+            if turns and not is_pair(spec):
+                pair.part(home)
+            whole = old is not None and there and bundles.served(home) == old.version
             known = old if whole else None
             rewired = not (known and wired(known) == wired(spec) and space.plugged(spec))
             added = space.make(spec, self._segments) if rewired else ()
+            if turns:
+                _announce(space, added)  # now: packets to the MAC that a NIC had before are lost
             changed = bundles.write(home, spec.version, files)
             try:
                 serve.try_out(space, home, home / str(spec.version), changed if whole else serve.EVERYTHING)
@@ -70,6 +74,8 @@ class NamespaceRouters:
                 raise
             bundles.switch(home, spec.version)
             serve.serve(space, home, spec, changed if whole else serve.EVERYTHING)
+            if turns or (there and not whole):
+                pair.join(space, home, spec)
             flows.end_revoked(space, old, spec)
             if rewired:
                 space.trim(spec, self._segments)
@@ -85,6 +91,8 @@ class NamespaceRouters:
         space.make(spec, self._segments)
         serve.rule(space, home / "current", None, spec)
         serve.serve(space, home, spec, changed)
+        if changed == serve.EVERYTHING:
+            pair.join(space, home, spec)  # it may have been left half-way between being alone and one of two
         space.trim(spec, self._segments)
         pair.settle(space, home, spec)
         bundles.note_served(home, spec.version)

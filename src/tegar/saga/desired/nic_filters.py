@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy import select
@@ -21,6 +22,7 @@ from tegar.store.vms import Vm
 
 GOING = (State.EXPUNGING, State.EXPUNGED)
 Members = dict[int, list[tuple[str, Network]]]
+Reaching = Callable[[int, int], tuple[str, ...]]  # the addresses of a group's members on a network
 
 
 def of(s: Session, nics: Sequence[Nic]) -> dict[int, NicFilter]:
@@ -37,11 +39,12 @@ def of(s: Session, nics: Sequence[Nic]) -> dict[int, NicFilter]:
     guarded = security_groups.guarded(s, {nic.network_id for nic in nics})
     nets = {network.id: network for network in s.scalars(select(Network).where(Network.id.in_(guarded)))}
     more = nic_addresses.of_nics(s, [nic.id for nic in nics])
+    reaching = cache(lambda group_id, network_id: _reaching(known.get(group_id, ()), nets[network_id]))
     found = {}
     for nic in nics:
         vm_id = nic.vm_id or 0
         mine = [rule for group_id in groups[vm_id] for rule in rules[group_id]]
-        judged = _rules(mine, nets[nic.network_id], known) if nic.network_id in nets else None
+        judged = _rules(mine, nic.network_id, reaching) if nic.network_id in nets else None
         ips = nic_addresses.usable(more.get(nic.id, ()))
         found[nic.id] = NicFilter(ips=ips, groups=judged, version=versions.get(vm_id, 0))
     return found
@@ -72,11 +75,11 @@ def _members(s: Session, group_ids: Collection[int]) -> Members:
     return found
 
 
-def _rules(rules: Iterable[SecurityRule], network: Network, known: Members) -> SecurityRules:
+def _rules(rules: Iterable[SecurityRule], network_id: int, reaching: Reaching) -> SecurityRules:
     ingress: list[Match] = []
     egress: list[Match] = []
     for rule in rules:
-        cidrs = _cidrs(rule, network, known)
+        cidrs = (rule.cidr,) if rule.other_id is None else reaching(rule.other_id, network_id)
         if not cidrs:  # a group without members is nobody; no CIDR at all would be everybody
             if not rule.inbound:
                 egress.append(_match(rule, ("0.0.0.0/32",)))
@@ -85,22 +88,15 @@ def _rules(rules: Iterable[SecurityRule], network: Network, known: Members) -> S
     return SecurityRules(tuple(ingress), tuple(egress))
 
 
-def _cidrs(rule: SecurityRule, network: Network, known: Members) -> tuple[str, ...]:
-    if rule.other_id is None:
-        return (rule.cidr,)
-    return tuple(f"{ip}/32" for ip in _reaching(known.get(rule.other_id, ()), network))
-
-
-def _reaching(members: Sequence[tuple[str, Network]], network: Network) -> list[str]:
+def _reaching(members: Sequence[tuple[str, Network]], network: Network) -> tuple[str, ...]:
     """Return addresses that mean those members on a network: another network may have the same for others."""
     within = IPv4Network(network.cidr)
-    return sorted(
-        {
-            ip
-            for ip, home in members
-            if home.id == network.id or (home.zone_id == network.zone_id and IPv4Address(ip) not in within)
-        }
-    )
+    ips = {
+        ip
+        for ip, home in members
+        if home.id == network.id or (home.zone_id == network.zone_id and IPv4Address(ip) not in within)
+    }
+    return tuple(f"{ip}/32" for ip in sorted(ips))
 
 
 def _match(rule: SecurityRule, cidrs: tuple[str, ...]) -> Match:
