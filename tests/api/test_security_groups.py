@@ -116,6 +116,7 @@ def test_a_group_as_source_is_its_vms_addresses_also_of_those_that_come_and_go(p
     assert rules_of(place.cloud, vm["id"]).ingress == ()
 
     client = place.vm("b", securitygroupnames="clients")
+    filter_repair.round(place.cloud.env)
     ip = client["nic"][0]["ipaddress"]
     assert rules_of(place.cloud, vm["id"]).ingress == (tcp(80, f"{ip}/32"),)
 
@@ -236,37 +237,6 @@ def test_a_member_is_let_in_by_all_addresses_that_it_has_at_the_moment(place: Pl
     place.alice.do("stopVirtualMachine", id=client["id"])
     place.alice.do("updateVmNicIp", nicid=first["id"], ipaddress="10.2.0.77")
     assert let_in() == ["10.2.0.77"]
-
-
-def test_hosts_of_those_who_let_a_vm_in_are_told_once_each_before_it_runs(place: Place) -> None:
-    place.allow(**{"usersecuritygrouplist[0].account": "alice", "usersecuritygrouplist[0].group": "web"})
-    vms = [place.in_web(name) for name in ("a", "b", "c")]
-    place.cloud.world.asked.clear()
-
-    vms.append(place.in_web("d"))
-
-    asked = [
-        (host, name) for host, name in place.cloud.world.asked if name in ("SetNicFilters", "StartDomain")
-    ]
-    assert sorted(asked[:-1]) == [("h1", "SetNicFilters"), ("h2", "SetNicFilters")]
-    assert asked[-1][1] == "StartDomain"
-    ips = sorted(f"{vm['nic'][0]['ipaddress']}/32" for vm in vms)
-    for vm in vms:
-        assert rules_of(place.cloud, vm["id"]).ingress == (tcp(80, *ips),)
-
-
-@pytest.mark.parametrize("how", ["refuse", "lose"])
-def test_a_host_that_does_not_take_filters_fails_no_deploy(place: Place, how: str) -> None:
-    place.allow(**{"usersecuritygrouplist[0].account": "alice", "usersecuritygrouplist[0].group": "web"})
-    vm = place.in_web("a")
-    for host in ("h1", "h2"):
-        getattr(place.cloud.world.faults(host), how)["SetNicFilters"] = 1
-
-    client = place.in_web("b")
-
-    filter_repair.round(place.cloud.env)
-    ips = sorted(f"{it['nic'][0]['ipaddress']}/32" for it in (vm, client))
-    assert rules_of(place.cloud, vm["id"]).ingress == (tcp(80, *ips),)
 
 
 def test_nobody_has_an_address_that_was_given_up_before_those_who_let_it_in_know(place: Place) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from support.cloud import ApiError, Cloud
 from support.leases import guard
@@ -19,8 +21,9 @@ from tegar.kernel.lease import Lease
 from tegar.kernel.saga import SagaRow
 from tegar.loop import host_pulse
 from tegar.model.lease import Proof
+from tegar.store import hosts
 from tegar.store.events import Alert
-from tegar.store.hosts import Host
+from tegar.store.hosts import Hold, Host
 from tegar.store.restarts import Restart
 from tegar.store.vms import Vm
 from tegar.store.zones import Cluster
@@ -308,3 +311,44 @@ def test_one_that_is_being_started_again_is_not_stopped_under_its_saga(cloud: Cl
 
     with pytest.raises(ApiError, match="Starting"):
         cloud.api("stopVirtualMachine", id=uuid)
+
+
+# ── a database that lost commits ──
+
+
+@dataclass
+class Forgets:
+    """A probe: the database loses what the restart's first step wrote, once, while the server goes on."""
+
+    cloud: Cloud
+    times: int = 1
+    forgot: bool = False
+
+    def at(self, point: str, saga: str, step: str) -> None:
+        """Take the place away that was just taken."""
+        if (point, saga, step) != ("after", "vm.restart", "bring_up") or self.forgot:
+            return
+        self.forgot = True
+
+        def work(s: Session) -> None:
+            for row in s.scalars(select(Vm).where(Vm.state == "Starting")):
+                hosts.release(s, vm_id=row.id)
+                row.host_id = None
+
+        self.cloud.db.tx(work)
+
+
+def test_a_restart_whose_place_the_database_lost_begins_anew(cloud: Cloud) -> None:
+    cloud.ready_zone(hosts=2)
+    guard(cloud)
+    web = deploy(cloud, "web")
+    cloud.engine = cloud.make_engine(Forgets(cloud))
+    fall(cloud, "h1")
+
+    manager(cloud).turn()
+    cloud.settle()
+
+    assert (vm(cloud, web)["state"], vm(cloud, web)["hostname"]) == ("Running", "h2")
+    assert alerts(cloud) == [it for it in alerts(cloud) if "stuck" not in it.lower()]
+    held = select(func.count()).select_from(Hold).where(Hold.host_id == host_id(cloud, "h2"))
+    assert cloud.db.read(lambda s: s.scalar(held)) == 1

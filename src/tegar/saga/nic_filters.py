@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel import log
-from tegar.kernel.errors import Fenced, NotYet, TegarError
+from tegar.kernel.errors import TegarError
 from tegar.kernel.saga import Run
 from tegar.kernel.wire import Fence
 from tegar.model.spec import DomainSpec
@@ -90,27 +90,6 @@ def addresses_changed(run: Run[Env, P], vm_id: int) -> None:
     told = run.env.db.tx(lambda s: security_groups.addresses_change(s, vm_id))
     if told:
         obey_later(run, told)
-
-
-def comes(run: Run[Env, P], vm_id: int) -> None:
-    """Let the hosts of VMs that let this one in, by a group of its own, have done so before it runs.
-
-    One call to each of those that do not know it yet.  What one of them says keeps no VM from running: it is told by
-    the loop that repairs.
-    """
-
-    def letting(s: Session) -> set[int]:
-        groups = [group.id for group in security_groups.of_vm(s, vm_id)]
-        return set(security_groups.members(s, security_groups.naming(s, groups))) if groups else set()
-
-    told = run.env.db.read(letting) - {vm_id}
-    if told:
-        try:
-            obey(run.env, told, run.fence, timeout_s=ASK_SOON_S)
-        except (Fenced, NotYet):
-            raise
-        except TegarError:
-            return  # it is logged where it happened
 
 
 def tell(

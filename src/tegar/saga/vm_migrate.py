@@ -138,9 +138,10 @@ def say_moved(run: Migrate) -> None:
         vm = s.get_one(Vm, run.params.vm_id)
         if vm.state != State.MIGRATING:
             return
-        if run.result(hold_destination) in hosts.held_by(s, vm.id):  # else the database has lost its place there
+        there = run.result(hold_destination)
+        if there in hosts.held_by(s, vm.id):  # else the database has lost commits, and knows it where it was
             hosts.release(s, vm_id=vm.id, host_id=run.params.source_id)
-            vm.host_id = vm.last_host_id = run.result(hold_destination)
+            vm.host_id = vm.last_host_id = there
         vm.updated_s = run.env.clock.now_s()
         fire(s, vm, Event.MIGRATED)
 

@@ -152,7 +152,7 @@ def say_running(run: Again) -> None:
         vm, now_s = s.get_one(Vm, run.params.vm_id), run.env.clock.now_s()
         if not _is_mine(s, run):
             return
-        if vm.state == State.STARTING and vm.host_id is None:  # the database has lost its place: from the start
+        if vm.state == State.STARTING and vm.host_id is None:  # the database has lost commits
             again = RESTART_VM.submit(s, run.params)
             s.execute(_mine(run).values(saga_id=again.id, held="the database has lost its place"))
             return

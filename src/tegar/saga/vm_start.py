@@ -16,7 +16,7 @@ from tegar.model.vm import Event, State
 from tegar.model.volume import Event as DiskEvent
 from tegar.model.volume import Kind
 from tegar.model.volume import State as DiskState
-from tegar.saga import hold, network_implement, nic_filters, place, promise
+from tegar.saga import hold, network_implement, place, promise
 from tegar.saga.env import Env, link
 from tegar.saga.place import HostLost
 from tegar.saga.spec import domain_spec
@@ -225,9 +225,8 @@ def _unmade(s: Session, volume_id: int) -> None:
 
 
 def connect_networks(run: Start) -> None:
-    """Let the routers of the VM's networks know it, so that it gets its address and user data, and who lets it in."""
+    """Let the routers of the VM's networks know it, so that it gets its address and user data."""
     network_implement.implement_in(run, network_implement.networks_of(run.env.db, run.params.vm_id))
-    nic_filters.comes(run, run.params.vm_id)
 
 
 def leave_networks(run: Start) -> None:
