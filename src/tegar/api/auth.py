@@ -15,9 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.errors import Unauthorized
-from tegar.kernel.password import check_password, hash_password
 from tegar.kernel.secret import Vault, digest, same, token
 from tegar.model.settings import SESSION_TIMEOUT_S
+from tegar.ops.password import check_password, hash_password
 from tegar.store.accounts import Account, Domain, Login, User, by_api_key, who_is
 
 Caller = tuple[User, Account, Domain]

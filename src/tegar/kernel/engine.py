@@ -208,19 +208,9 @@ class Engine(Generic[E]):
         self, row: SagaRow, run: Run[E, Any], saga: Saga[E, Any], step: Step[E, Any], e: Exception
     ) -> float | None:
         expected = isinstance(e, TegarError)
-        self._log.warning(
-            "step failed",
-            saga=saga.name,
-            saga_id=row.id,
-            step=step.name,
-            error=str(e) or repr(e),
-            **(
-                {k: v for k, v in e.facts().items() if k not in ("saga", "step")}
-                if isinstance(e, TegarError)
-                else {}
-            ),
-            exc_info=not expected,
-        )
+        facts = e.facts() if isinstance(e, TegarError) else {}
+        which = {"saga": saga.name, "saga_id": row.id, "step": step.name, "error": str(e) or repr(e)}
+        self._log.warning("step failed", **{**facts, **which}, exc_info=not expected)
         code, cs_code = (e.code, e.cs_code) if isinstance(e, TegarError) else (530, 4250)
         text = (str(e) if expected else f"Internal error in {saga.name}")[:2000]
         detail = (e.detail() if isinstance(e, TegarError) else repr(e))[:4000]
@@ -267,14 +257,8 @@ class Engine(Generic[E]):
         return None
 
     def _stuck(self, row: SagaRow, saga: Saga[E, Any], step: Step[E, Any], e: Exception) -> None:
-        self._log.error(
-            "stuck",
-            saga=saga.name,
-            saga_id=row.id,
-            step=step.name,
-            error=str(e) or repr(e),
-            exc_info=not isinstance(e, TegarError),
-        )
+        which = {"saga": saga.name, "saga_id": row.id, "step": step.name, "error": str(e) or repr(e)}
+        self._log.error("stuck", **which, exc_info=not isinstance(e, TegarError))
         self._write(row, [(step.name, "stuck", str(e)[:2000])], State.STUCK)
 
     def _write(

@@ -20,13 +20,8 @@ from tegar.kernel.gate import outside
 from tegar.kernel.wire import A, Ask, Fence, fence_header
 
 CONNECT_TIMEOUT_S = 5.0
-LIMITS = httpx.Limits(
-    max_connections=None, max_keepalive_connections=200
-)  # threads bound them: none waits for one
-STARTING_S, KNOCK_S = (
-    5.0,
-    0.05,
-)  # an agent that died is there again within so long; how often it is looked for
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=200)  # threads bound them
+STARTING_S, KNOCK_S = 5.0, 0.05  # an agent that died is there again within so long; how often it is sought
 DEAD_S = 5  # a machine that lost its power says nothing: its kernel's silence for so long ends a question
 NOTICE_THE_DEAD = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 TCP = {socket.TCP_KEEPIDLE: 2, socket.TCP_KEEPINTVL: 1, socket.TCP_USER_TIMEOUT: DEAD_S * 1000}

@@ -161,17 +161,12 @@ class Runner(Generic[E]):
                 self._safely(lambda sight=sight: self._bury(sight))  # type: ignore[misc]
         for owner in self._db.read(_without_lease):
             self._safely(lambda owner=owner: self._inherit(owner))  # type: ignore[misc]
-        pending = dict(self._db.read(self._pending))
+        waiting = select(SagaRow.id, SagaRow.name).where(SagaRow.state == State.PENDING)
+        urgent_first = waiting.order_by(SagaRow.name.not_in(self._urgent), SagaRow.id).limit(200)
+        pending: dict[int, str] = dict(self._db.read(lambda s: s.execute(urgent_first).all()))
         for saga_id in sorted(pending.keys() & self._unclaimed):
             self.poke(saga_id, pending[saga_id])
         self._unclaimed = set(pending)
-
-    def _pending(self, s: Session) -> list[tuple[int, str]]:
-        """Return the oldest of what nobody runs, and all that is urgent."""
-        waiting = select(SagaRow.id, SagaRow.name).where(SagaRow.state == State.PENDING)
-        oldest = waiting.order_by(SagaRow.id).limit(200)
-        urgent = waiting.where(SagaRow.name.in_(sorted(self._urgent)))
-        return [(id, name) for stmt in (oldest, urgent) for id, name in s.execute(stmt)]
 
     def _hear(self, news: object) -> None:
         with self._lock:

@@ -10,11 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.kernel.db import by_uuid, live
-from tegar.kernel.password import hash_password
 from tegar.kernel.secret import Vault, token
 from tegar.model.access import Role
 from tegar.model.units import GIB, MIB
 from tegar.ops import acl, network_offering, os_type, vpc_offering
+from tegar.ops.password import hash_password
 from tegar.store.accounts import Account, Domain, User
 from tegar.store.offerings import DiskOffering, ServiceOffering
 from tegar.store.stock import stock_uuid

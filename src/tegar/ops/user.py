@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tegar.kernel.errors import BadParameter
-from tegar.kernel.password import hash_password
 from tegar.kernel.secret import token
 from tegar.model.access import Role
 from tegar.model.errors import Denied, Exists
 from tegar.ops import domain as domains
 from tegar.ops.ctx import Ctx
+from tegar.ops.password import hash_password
 from tegar.store.accounts import Account, Domain, User, user_named
 
 KEY_BYTES = 64

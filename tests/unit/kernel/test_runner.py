@@ -92,12 +92,13 @@ def test_what_is_urgent_waits_for_no_thread_of_what_is_not(db: Db) -> None:
     runner = Runner(db, env, {**SAGAS, urgent.name: urgent}, WallClock(), threads=2)
     runner.start()
     try:
-        for _ in range(5):
-            db.tx(lambda s: LITTLE.submit(s, Params()).id)
+        others = [db.tx(lambda s: LITTLE.submit(s, Params()).id) for _ in range(5)]
 
         saga_id = db.tx(lambda s: urgent.submit(s, Params()).id)
 
         until(lambda: done(db, saga_id), "it is done while all threads wait for hosts")
+        held.set()
+        until(lambda: all(done(db, other) for other in others), "the others are done")
     finally:
         held.set()
         runner.stop()
