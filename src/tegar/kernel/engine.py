@@ -209,8 +209,7 @@ class Engine(Generic[E]):
     ) -> float | None:
         expected = isinstance(e, TegarError)
         facts = e.facts() if isinstance(e, TegarError) else {}
-        which = {"saga": saga.name, "saga_id": row.id, "step": step.name, "error": str(e) or repr(e)}
-        self._log.warning("step failed", **{**facts, **which}, exc_info=not expected)
+        self._log.warning("step failed", **{**facts, **_which(row, saga, step, e)}, exc_info=not expected)
         code, cs_code = (e.code, e.cs_code) if isinstance(e, TegarError) else (530, 4250)
         text = (str(e) if expected else f"Internal error in {saga.name}")[:2000]
         detail = (e.detail() if isinstance(e, TegarError) else repr(e))[:4000]
@@ -257,8 +256,7 @@ class Engine(Generic[E]):
         return None
 
     def _stuck(self, row: SagaRow, saga: Saga[E, Any], step: Step[E, Any], e: Exception) -> None:
-        which = {"saga": saga.name, "saga_id": row.id, "step": step.name, "error": str(e) or repr(e)}
-        self._log.error("stuck", **which, exc_info=not isinstance(e, TegarError))
+        self._log.error("stuck", **_which(row, saga, step, e), exc_info=not isinstance(e, TegarError))
         self._write(row, [(step.name, "stuck", str(e)[:2000])], State.STUCK)
 
     def _write(
@@ -308,6 +306,10 @@ class Engine(Generic[E]):
                 self._on_stuck(s, merged)
 
         self.db.tx(work)
+
+
+def _which(row: SagaRow, saga: Saga[Any, Any], step: Step[Any, Any], e: Exception) -> dict[str, Any]:
+    return {"saga": saga.name, "saga_id": row.id, "step": step.name, "error": str(e) or repr(e)}
 
 
 def settle(engine: Engine[Any], saga_id: int, *, limit_s: float = 300) -> None:

@@ -31,7 +31,7 @@ class Gate:
         self._arrived = 0
 
     @contextmanager
-    def inside(self, rank: Rank = (1, 0)) -> Iterator[None]:
+    def inside(self, rank: Rank) -> Iterator[None]:
         """Compute in one of the places."""
         self._take(rank)
         _mine.gate, _mine.rank = self, rank

@@ -70,7 +70,7 @@ class Runner(Generic[E]):
         self._urgent_pool = ThreadPoolExecutor(threads, thread_name_prefix="urgent")
         self._urgent = frozenset(name for name, saga in sagas.items() if saga.urgent)
         self._lock = threading.Condition()
-        self._later: list[tuple[float, int, bool]] = []
+        self._later: list[tuple[float, Rank]] = []
         self._unclaimed: set[int] = set()
         self._stop = threading.Event()
         self._threads = [
@@ -116,10 +116,13 @@ class Runner(Generic[E]):
     def poke(self, saga_id: int, name: str = "") -> None:
         """Run a saga that was just submitted here."""
         if not self._stop.is_set() and not self._rests:
-            self._begin(self._claim_and_run, saga_id, urgent=name in self._urgent)
+            self._begin(self._claim_and_run, self._rank(saga_id, name))
 
-    def _begin(self, work: Callable[[int, bool], None], saga_id: int, *, urgent: bool) -> None:
-        (self._urgent_pool if urgent else self._pool).submit(work, saga_id, urgent)
+    def _rank(self, saga_id: int, name: str) -> Rank:
+        return (0 if name in self._urgent else 1, saga_id)
+
+    def _begin(self, work: Callable[[Rank], None], rank: Rank) -> None:
+        (self._pool if rank[0] else self._urgent_pool).submit(work, rank)
 
     def _register(self) -> Engine[E]:
         owner, began_s = str(uuids.uuid4()), self._clock.mono_s()
@@ -173,7 +176,7 @@ class Runner(Generic[E]):
             before, self._heard = self._heard, news
             if news != before:
                 now_s = self._clock.mono_s()
-                self._later[:] = sorted((min(due_s, now_s), *which) for due_s, *which in self._later)  # type: ignore[misc]
+                self._later[:] = sorted((min(due_s, now_s), rank) for due_s, rank in self._later)
                 self._lock.notify()
 
     def _bury(self, dead: Sight) -> None:
@@ -185,32 +188,32 @@ class Runner(Generic[E]):
         engine = self.engine
         for saga_id, name in self._db.read(lambda s: s.execute(his).all()):
             if engine.claim(saga_id, dead_owner=owner):
-                self._begin(self._run, saga_id, urgent=name in self._urgent)
+                self._begin(self._run, self._rank(saga_id, name))
 
-    def _claim_and_run(self, saga_id: int, urgent: bool) -> None:
+    def _claim_and_run(self, rank: Rank) -> None:
         if self._stop.is_set() or self._rests:
             return
-        with self._gate.inside(_rank(saga_id, urgent)):
-            won = self._safely(lambda: self.engine.claim(saga_id))
+        with self._gate.inside(rank):
+            won = self._safely(lambda: self.engine.claim(rank[1]))
         if won:
-            self._run(saga_id, urgent)
+            self._run(rank)
 
     def retry_stuck(self, saga_id: int) -> None:
         """Try the undos of a stuck saga once more."""
         if self._safely(lambda: self.engine.reopen(saga_id)):
-            self._begin(self._run, saga_id, urgent=False)
+            self._begin(self._run, self._rank(saga_id, ""))
 
-    def _run(self, saga_id: int, urgent: bool) -> None:
+    def _run(self, rank: Rank) -> None:
         if self._stop.is_set():
             return
         engine, heard = self.engine, self._heard
-        with self._gate.inside(_rank(saga_id, urgent)):
-            pause_s = self._safely(lambda: engine.drive(saga_id), otherwise=1.0)
+        with self._gate.inside(rank):
+            pause_s = self._safely(lambda: engine.drive(rank[1]), otherwise=1.0)
         if pause_s is not None:
             with self._lock:
                 if self._heard != heard:  # while it was driven, which may not know of it
                     pause_s = 0.0
-                heapq.heappush(self._later, (self._clock.mono_s() + pause_s, saga_id, urgent))
+                heapq.heappush(self._later, (self._clock.mono_s() + pause_s, rank))
                 self._lock.notify()
 
     def _safely(self, work: Callable[[], Any], otherwise: Any = None) -> Any:
@@ -228,13 +231,8 @@ class Runner(Generic[E]):
             with self._lock:
                 now_s = self._clock.mono_s()
                 while self._later and self._later[0][0] <= now_s:
-                    _, saga_id, urgent = heapq.heappop(self._later)
-                    self._begin(self._run, saga_id, urgent=urgent)
+                    self._begin(self._run, heapq.heappop(self._later)[1])
                 self._lock.wait(self._later[0][0] - now_s if self._later else 1.0)
-
-
-def _rank(saga_id: int, urgent: bool) -> Rank:
-    return (0 if urgent else 1, saga_id)
 
 
 def _without_lease(s: Session) -> list[str]:

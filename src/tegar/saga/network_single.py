@@ -109,8 +109,7 @@ def _be_one(s: Session, group_id: int, leaving: Leaving, now_s: float) -> bool:
         s.flush()
         for network, nic in _nics(s, router):
             if network.guest_type == "Isolated" and nic.ip != network.gateway:
-                networks.free_address(s, nic.id)
-                nic.ip = networks.take_address(s, network.id, nic.id, network.gateway) or nic.ip
+                networks.readdress(s, network, nic, network.gateway)
     routers.want_again(s, group_id)
     return True
 

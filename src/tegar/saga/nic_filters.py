@@ -6,7 +6,6 @@ right after, so that of two who act at once the later one always knows.
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from tegar.model.spec import DomainSpec
 from tegar.model.vm import HOLDS_HOST
 from tegar.saga.env import Env
 from tegar.saga.spec import nic_specs, nics_of_domains
-from tegar.saga.turn import turn
 from tegar.store import security_groups
 from tegar.store.hosts import Host
 from tegar.store.vms import Vm
@@ -32,8 +30,6 @@ from tegar.wire.net import SetNicFilters, VmNics
 P = TypeVar("P")
 ASK_S = 15.0
 ASK_SOON_S = 5.0  # who asks goes on without the answer
-
-_one_telling: dict[int, threading.Lock] = defaultdict(threading.Lock)  # only saves work; versions keep order
 
 
 @dataclass(frozen=True)
@@ -50,20 +46,16 @@ def obey(
 ) -> None:
     """Let the hosts that are up filter as is desired now, for these VMs or for all.
 
-    A host that is away is told when it is back.  All hosts are asked, whatever one says.  Who comes while a host is
-    being told waits, and often finds that what it came for was told with the next.
+    A host that is away is told when it is back.  All hosts are asked, whatever one says.
 
     Raises:
         Unreachable: a host that is up does not answer; the others have obeyed.
         AgentRefused: a host cannot; the others have obeyed.
     """
     complaint: TegarError | None = None
-    for host_id in env.db.read(lambda s: security_groups.behind(s, vm_ids)):
+    for host_id, some in env.db.read(lambda s: security_groups.behind(s, vm_ids)).items():
         try:
-            with turn(_one_telling[host_id]):
-                some = env.db.read(lambda s: security_groups.behind(s, vm_ids)).get(host_id)
-                if some:
-                    tell(env, host_id, some, fence, timeout_s=timeout_s)
+            tell(env, host_id, some, fence, timeout_s=timeout_s)
         except TegarError as e:
             log.get("saga").warning("filters are not as desired", host_id=host_id, error=str(e))
             complaint = complaint or e

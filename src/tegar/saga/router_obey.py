@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from tegar.driver.registry import ROUTERS
 from tegar.kernel.db import live
 from tegar.kernel.errors import TegarError
+from tegar.kernel.gate import outside
 from tegar.kernel.lease import changed
 from tegar.kernel.secret import Vault
 from tegar.kernel.wire import Fence
@@ -26,7 +28,6 @@ from tegar.model.network import State
 from tegar.model.router import RouterSpec
 from tegar.saga.env import Env
 from tegar.saga.router_spec import router_spec
-from tegar.saga.turn import turn
 from tegar.store import hosts, leases, networks, routers
 from tegar.store.hosts import Host
 from tegar.store.networks import Network, Nic
@@ -46,7 +47,7 @@ def obey(env: Env, group_id: int, fence: Fence | None = None) -> None:
     wanted = env.db.read(lambda s: _wanted(s, group_id))
     if wanted is None:
         return
-    with turn(_one_apply[group_id]):
+    with _turn(_one_apply[group_id]):
         applied = env.db.read(lambda s: _runs(s, group_id))
         if applied is None:
             env.db.tx(lambda s: _place(s, group_id))
@@ -67,6 +68,17 @@ def _apply(env: Env, group_id: int, fence: Fence | None) -> None:
         env.db.tx(lambda s, r=router.id, h=host.id, v=version: _applied(s, r, h, v))  # type: ignore[misc]
     if complaint is not None:
         raise complaint
+
+
+@contextmanager
+def _turn(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock that is kept while a host is asked; its waiters do not count as computing."""
+    with outside():
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _served(s: Session, group_id: int) -> Sequence[Network]:

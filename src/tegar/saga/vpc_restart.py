@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tegar.driver.registry import ROUTERS
 from tegar.kernel.db import live
 from tegar.kernel.errors import Fenced, NotYet, TegarError
 from tegar.kernel.saga import Run, Saga, Step
-from tegar.model.errors import OutOfAddresses
 from tegar.model.host import State as HostState
 from tegar.saga.env import Env
 from tegar.saga.network_implement import obey_later
 from tegar.saga.router_obey import obey
 from tegar.store import networks, routers
 from tegar.store.hosts import Host
-from tegar.store.networks import GuestAddress, Network, Nic
+from tegar.store.networks import Network, Nic
 from tegar.store.routers import Router, RouterGroup
 from tegar.store.vpcs import Vpc
 
@@ -53,7 +52,7 @@ def make_pair(run: Restart) -> None:
         group.redundant = True
         for network, nic in _nics(s, group.id, 0):
             if nic.ip == network.gateway:
-                _readdress(s, network, nic, "")
+                networks.readdress(s, network, nic, "")
         routers.want_again(s, group.id)
 
     run.env.db.tx(work)
@@ -76,7 +75,7 @@ def one_again(run: Restart) -> None:
             s.delete(router)
         for network, nic in _nics(s, group.id, 0):
             if nic.ip != network.gateway:
-                _readdress(s, network, nic, network.gateway)
+                networks.readdress(s, network, nic, network.gateway)
         routers.want_again(s, group.id)
 
     run.env.db.tx(work)
@@ -112,15 +111,6 @@ def _nics(s: Session, group_id: int, position: int) -> list[tuple[Network, Nic]]
         .where(Router.group_id == group_id, Router.position == position, live(Network), live(Nic))
     )
     return [(network, nic) for network, nic in s.execute(stmt.order_by(Nic.id))]
-
-
-def _readdress(s: Session, network: Network, nic: Nic, want_ip: str) -> None:
-    s.execute(delete(GuestAddress).where(GuestAddress.nic_id == nic.id))
-    ip = networks.take_address(s, network.id, nic.id, want_ip)
-    if ip is None:
-        raise OutOfAddresses(network.name)
-    nic.ip = ip
-    s.flush()
 
 
 def _take_away(run: Restart, position: int | None = None) -> None:

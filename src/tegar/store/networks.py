@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from tegar.kernel.db import BIG, Base, Row, live
 from tegar.kernel.errors import Stale
 from tegar.kernel.lease import changed
+from tegar.model.errors import OutOfAddresses
 from tegar.model.network import NETWORK, NicState, State
 
 
@@ -177,6 +178,20 @@ def _open_to_guests(s: Session, network: Network) -> Iterator[str]:
     for one in ranges:
         numbers = range(int(IPv4Address(one.start_ip)), int(IPv4Address(one.end_ip)) + 1)
         yield from (str(IPv4Address(n)) for n in numbers)
+
+
+def readdress(s: Session, network: Network, nic: Nic, want_ip: str) -> None:
+    """Give a NIC that address in place of those that it has.
+
+    Raises:
+        OutOfAddresses: somebody else has it.
+    """
+    free_address(s, nic.id)
+    ip = take_address(s, network.id, nic.id, want_ip)
+    if ip is None:
+        raise OutOfAddresses(network.name)
+    nic.ip = ip
+    s.flush()
 
 
 def free_address(s: Session, nic_id: int, ip: str = "") -> None:

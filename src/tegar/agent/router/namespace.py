@@ -90,9 +90,8 @@ class Namespace:
             nic = there.get(link.name)
             if nic is None or end not in known:
                 there.pop(link.name, None)
-                known.pop(
-                    end, None
-                )  # an end of that name, of a namespace that is not gone yet, goes with its bridge
+                # an end of that name, of a namespace that is not gone yet, goes, and was plugged where it is said to be
+                known.pop(end, None)
                 self._add(link, end)
                 if segment.soft:
                     self.run("ethtool", "-K", link.name, "tx", "off", what=self._what).must(self._what)

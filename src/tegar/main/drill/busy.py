@@ -6,15 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from tegar.kernel.db import Db
-from tegar.main import furnish
 from tegar.main.client import ApiFailed, Client
-from tegar.main.config import config_in
 from tegar.main.drill import mass
 from tegar.main.drill.marks import Run
-from tegar.main.drill.stage import Options, Say, offering
-from tegar.main.local import Place, free_port
-from tegar.main.up import up
+from tegar.main.drill.stage import Options, Say, wish
 
 VMS, DEPLOYS = 200, 300
 JOB_S = 900.0
@@ -22,35 +17,24 @@ JOB_S = 900.0
 
 def busy_failure(root: Path, options: Options, say: Say) -> list[Run]:
     """Let a host of twenty die while hundreds of deployments are under way: to the moment its VMs run elsewhere."""
-    place = Place(root.absolute())
-    facts = up(place, hosts=mass.HOSTS, simulated=True, port=free_port(0), say=say)
-    api, db = Client(facts["endpoint"], facts["apikey"], facts["secretkey"]), Db(config_in(place.state).url)
     runs = list[Run]()
-    try:
-        mass.deploy(api, VMS, say)
+    with mass.crowd(root, VMS, say) as crowd:
         for number in range(1, options.runs + 1):
-            asked = _ask_for_many(api)
-            run = mass.lose_a_host(number, place, api, db, facts, say)
-            failed = _end(api, asked)
+            asked = _ask_for_many(crowd.api)
+            run = mass.lose_a_host(number, crowd)
+            failed = _end(crowd.api, asked)
             say(f"{failed} of {len(asked)} deployments failed")
             more = {"deployments": float(len(asked)), "deployments_failed": float(failed)}
             runs.append(replace(run, facts={**run.facts, **more}))
-        return runs
-    finally:
-        db.close()
+    return runs
 
 
 def _ask_for_many(api: Client) -> list[tuple[str, str]]:
     """Ask for many VMs and wait for none; return the ids of VMs and jobs."""
-    wish = {
-        "zoneid": api.first("listZones", "zone", name=furnish.ZONE)["id"],
-        "networkids": api.first("listNetworks", "network", keyword=furnish.NETWORK, listall=True)["id"],
-        "templateid": furnish.template(api)["id"],
-        "serviceofferingid": offering(api),
-    }
+    about = wish(api)
 
     def ask(n: int) -> tuple[str, str]:
-        made = api("deployVirtualMachine", displayname=f"busy {n}", **wish)
+        made = api("deployVirtualMachine", displayname=f"busy {n}", **about)
         return made["id"], made["jobid"]
 
     with ThreadPoolExecutor(mass.CALLERS) as pool:

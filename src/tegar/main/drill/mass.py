@@ -7,11 +7,11 @@ more urgent ran again.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 from sqlalchemy import func, select
@@ -20,11 +20,10 @@ from sqlalchemy.orm import Session
 from tegar.kernel import codec
 from tegar.kernel.db import Db
 from tegar.kernel.saga import SagaLog, SagaRow
-from tegar.main import furnish
 from tegar.main.client import Client
 from tegar.main.config import config_in
 from tegar.main.drill.marks import FAULT, STORY, Mark, Run
-from tegar.main.drill.stage import DrillError, Options, Say, offering
+from tegar.main.drill.stage import DrillError, Options, Say, wish
 from tegar.main.drill.story import from_logs, from_rows
 from tegar.main.local import Place, free_port, until
 from tegar.main.up import up
@@ -39,23 +38,39 @@ PRIORITIES = (0, 2, 4)
 PATIENCE_S = 120.0
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """A cloud of simulated hosts with many VMs, and ways to it."""
+
+    place: Place
+    sim_port: int
+    api: Client
+    db: Db
+    say: Say
+
+
 def mass_failure(root: Path, options: Options, say: Say) -> list[Run]:
     """Let a host die: to the moment at which every one of its VMs runs on another."""
+    with crowd(root, VMS, say) as made:
+        return [lose_a_host(number, made) for number in range(1, options.runs + 1)]
+
+
+@contextmanager
+def crowd(root: Path, vms: int, say: Say) -> Iterator[Crowd]:
+    """Have twenty hosts with so many VMs."""
     place = Place(root.absolute())
     facts = up(place, hosts=HOSTS, simulated=True, port=free_port(0), say=say)
     api, db = Client(facts["endpoint"], facts["apikey"], facts["secretkey"]), Db(config_in(place.state).url)
     try:
-        deploy(api, VMS, say)
-        return [lose_a_host(number, place, api, db, facts, say) for number in range(1, options.runs + 1)]
+        _deploy(api, vms, say)
+        yield Crowd(place, int(facts["sim_port"]), api, db, say)
     finally:
         db.close()
 
 
-def deploy(api: Client, vms: int, say: Say) -> None:
+def _deploy(api: Client, vms: int, say: Say) -> None:
     """Deploy what is missing of so many VMs."""
-    zone = api.first("listZones", "zone", name=furnish.ZONE)["id"]
-    network = api.first("listNetworks", "network", keyword=furnish.NETWORK, listall=True)["id"]
-    template, offered = furnish.template(api)["id"], offering(api)
+    about = wish(api)
     have = {
         vm["name"] for vm in api("listVirtualMachines", listall=True, pagesize=-1).get("virtualmachine", [])
     }
@@ -64,23 +79,23 @@ def deploy(api: Client, vms: int, say: Say) -> None:
 
     def one(name: str) -> None:
         priority = PRIORITIES[int(name.removeprefix("mass")) % len(PRIORITIES)]
-        api.job(
-            "deployVirtualMachine", name=name, zoneid=zone, templateid=template, serviceofferingid=offered,
-            networkids=network, **{"details[0].ha.priority": priority},
-        )  # fmt: skip
+        api.job("deployVirtualMachine", name=name, **{"details[0].ha.priority": priority}, **about)
 
     with ThreadPoolExecutor(CALLERS) as pool:
         list(pool.map(one, wanted))
 
 
-def lose_a_host(number: int, place: Place, api: Client, db: Db, facts: dict[str, Any], say: Say) -> Run:
+def lose_a_host(number: int, crowd: Crowd) -> Run:
     """Let the host with the most VMs die, wait until all of them run elsewhere, and bring host and VMs back."""
+    api, db = crowd.api, crowd.db
     host_id, host, vms = db.read(_victim)
-    control = f"http://127.0.0.1:{facts['sim_port']}/control"
+    sim = f"http://127.0.0.1:{crowd.sim_port}"
     order: list[int] = []
     fault_s = time.time()
     marks = [Mark(fault_s, FAULT, f"{host} with {len(vms)} VMs dies")]
-    httpx.post(control, json={"host": host, "power": "off"}, trust_env=False, timeout=30).raise_for_status()
+    httpx.post(
+        f"{sim}/control", json={"host": host, "power": "off"}, trust_env=False, timeout=30
+    ).raise_for_status()
 
     def all_elsewhere() -> bool:
         there = db.read(lambda s: _running_elsewhere(s, vms, host_id))
@@ -90,16 +105,18 @@ def lose_a_host(number: int, place: Place, api: Client, db: Db, facts: dict[str,
     done = until(all_elsewhere, PATIENCE_S, 0.05)
     seconds = time.time() - fault_s if done else None
     marks.append(Mark(time.time(), STORY, f"{len(order)} of {len(vms)} VMs run elsewhere"))
-    marks += db.read(lambda s: from_rows(s, fault_s - 1)) + from_logs(place.root / "log", fault_s - 1)
-    state = httpx.get(f"http://127.0.0.1:{facts['sim_port']}/state", trust_env=False, timeout=60).json()
+    marks += db.read(lambda s: from_rows(s, fault_s - 1)) + from_logs(crowd.place.root / "log", fault_s - 1)
+    state = httpx.get(f"{sim}/state", trust_env=False, timeout=60).json()
     violations = state["violations"]
-    httpx.post(control, json={"host": host, "power": "on"}, trust_env=False, timeout=30).raise_for_status()
+    httpx.post(
+        f"{sim}/control", json={"host": host, "power": "on"}, trust_env=False, timeout=30
+    ).raise_for_status()
     if not until(lambda: _host_up(api, host) and db.read(_leases_live), PATIENCE_S, 0.3):
         raise DrillError(f"host {host} did not come back")
     early = out_of_order(db.read(lambda s: _restarts(s, fault_s)))
     failures = [] if done else [f"{len(vms) - len(order)} VMs were not started again"]
     failures += [f"{len(early)} VMs began before more urgent ones ran"] if early else []
-    say(f"run {number}: {seconds} s, {len(vms)} VMs, {len(early)} out of order")
+    crowd.say(f"run {number}: {seconds} s, {len(vms)} VMs, {len(early)} out of order")
     _bring_home(api, db, vms, host_id)
     return Run(
         number, fault_s, seconds, 0, len(violations), "; ".join(failures), sorted(marks, key=lambda m: m.at_s),

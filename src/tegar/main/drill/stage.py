@@ -223,16 +223,21 @@ def _quiet_hello(api: Client) -> None:
         api.job("stopVirtualMachine", id=vm["id"], forced=True)
 
 
+def wish(api: Client) -> dict[str, Any]:
+    """Return what VMs of drills are made from, as parameters of their deployment."""
+    return {
+        "zoneid": api.first("listZones", "zone", name=furnish.ZONE)["id"],
+        "networkids": api.first("listNetworks", "network", keyword=furnish.NETWORK, listall=True)["id"],
+        "templateid": furnish.template(api)["id"],
+        "serviceofferingid": offering(api),
+    }
+
+
 def _guest(api: Client, name: str, say: Say) -> Guest:
     vm = api.first("listVirtualMachines", "virtualmachine", name=name, listall=True)
     if vm is None:
-        zone = api.first("listZones", "zone", name=furnish.ZONE)
-        network = api.first("listNetworks", "network", keyword=furnish.NETWORK, listall=True)
         say(f"deploying {name}")
-        vm = api.job(
-            "deployVirtualMachine", zoneid=zone["id"], templateid=furnish.template(api)["id"], name=name,
-            serviceofferingid=offering(api), networkids=network["id"],
-        )["virtualmachine"]  # fmt: skip
+        vm = api.job("deployVirtualMachine", name=name, **wish(api))["virtualmachine"]
     elif vm["state"] == "Stopped":
         vm = api.job("startVirtualMachine", id=vm["id"])["virtualmachine"]
     return Guest(vm["id"], name, vm["nic"][0]["ipaddress"])

@@ -262,8 +262,7 @@ class Office:
         runner = self.runner
         assert runner is not None
         while runner._later and runner._later[0][0] <= self.clock.mono_s():
-            _, saga_id, urgent = runner._later.pop(0)
-            runner._begin(runner._run, saga_id, urgent=urgent)
+            runner._begin(runner._run, runner._later.pop(0)[1])
             runner._later.sort()
 
     def _when_leading(self, work: Callable[[], None]) -> Callable[[], None]:
